@@ -1,0 +1,354 @@
+r"""Critics: torch modules that score pairs.
+
+A critic :math:`T(x, y)` is written as two embeddings and a way to combine them,
+
+.. math:: T(x, y) = \mathrm{combine}(\mathrm{embed}_x(x), \mathrm{embed}_y(y)),
+
+so that scoring the same x against many y embeds each of them once. From these three methods
+`Critic` derives the two forms that the bounds consume: scores of pairs (``forward``, B pairs
+in, ``(B,)`` out) and scores of all pairs (``matrix``, ``(B_x, B_y)`` out).
+
+Any other `torch.nn.Module` whose ``forward(x, y)`` returns one score per pair serves as a
+critic too: `as_critic` wraps it.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from skmi.networks import mlp
+
+__all__ = [
+    "CRITICS",
+    "BilinearCritic",
+    "ConcatCritic",
+    "Critic",
+    "GaussianCritic",
+    "InnerProductCritic",
+    "ModuleCritic",
+    "SeparableCritic",
+    "SumCritic",
+    "as_critic",
+    "make_critic",
+    "map_embedding",
+]
+
+
+class Critic(nn.Module):
+    """Base class of critics.
+
+    Subclasses define `embed_x`, `embed_y` and `combine`. An embedding is a tensor whose first
+    dimension runs over the rows, or a tuple of such (see `map_embedding`); one that is not a
+    single tensor also needs an `all_pairs` of its own.
+    """
+
+    #: Whether `matrix` costs one matrix product rather than one `combine` a pair.
+    factorized = False
+
+    def embed_x(self, x: Tensor) -> Tensor:
+        """Embedding of x, shape ``(B, ...)``."""
+        return x
+
+    def embed_y(self, y: Tensor) -> Tensor:
+        """Embedding of y, shape ``(B, ...)``."""
+        return y
+
+    def combine(self, x_embedding: Tensor, y_embedding: Tensor) -> Tensor:
+        """Scores of embedded pairs; the leading dimensions broadcast."""
+        raise NotImplementedError
+
+    def all_pairs(self, x_embedding: Tensor, y_embedding: Tensor) -> Tensor:
+        """Scores of every embedded x with every embedded y, shape ``(B_x, B_y)``."""
+        return self.combine(x_embedding[:, None], y_embedding[None])
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Scores of the pairs ``(x_i, y_i)``, shape ``(B,)``."""
+        return self.combine(self.embed_x(x), self.embed_y(y))
+
+    def matrix(self, x: Tensor, y: Tensor) -> Tensor:
+        """Scores of the pairs ``(x_i, y_j)``, shape ``(B_x, B_y)``."""
+        return self.all_pairs(self.embed_x(x), self.embed_y(y))
+
+
+class InnerProductCritic(Critic):
+    """``x' y``: no parameters, for representations of equal size."""
+
+    factorized = True
+
+    def embed_x(self, x):
+        return x.flatten(1)
+
+    def embed_y(self, y):
+        return y.flatten(1)
+
+    def combine(self, x_embedding, y_embedding):
+        return (x_embedding * y_embedding).sum(-1)
+
+    def all_pairs(self, x_embedding, y_embedding):
+        return x_embedding @ y_embedding.T
+
+
+class BilinearCritic(InnerProductCritic):
+    """``x' W y``."""
+
+    def __init__(self, n_x: int, n_y: int):
+        super().__init__()
+        self.weight = nn.Linear(n_x, n_y, bias=False)
+
+    def embed_x(self, x):
+        return self.weight(x.flatten(1))
+
+
+class SeparableCritic(InnerProductCritic):
+    r"""``phi_x(x)' phi_y(y) / sqrt(d)`` with two perceptrons into d dimensions."""
+
+    def __init__(self, n_x, n_y, hidden_layer_sizes=(64, 64), activation="silu", layer_norm=False):
+        super().__init__()
+        options = {"activation": activation, "layer_norm": layer_norm}
+        n_embedding = hidden_layer_sizes[-1]
+        self.x_net = mlp([n_x, *hidden_layer_sizes, n_embedding], **options)
+        self.y_net = mlp([n_y, *hidden_layer_sizes, n_embedding], **options)
+        self.scale = n_embedding**-0.25
+
+    def embed_x(self, x):
+        return self.x_net(x.flatten(1)) * self.scale
+
+    def embed_y(self, y):
+        return self.y_net(y.flatten(1)) * self.scale
+
+
+class ConcatCritic(Critic):
+    """A perceptron on the concatenation ``[x, y]``.
+
+    The first layer is kept as ``W_x x + W_y y + b``, which is the same function and lets all
+    pairs share the two products. The last layer starts at zero: an untrained critic scores
+    every pair alike and certifies exactly 0 nats.
+    """
+
+    def __init__(self, n_x, n_y, hidden_layer_sizes=(64, 64), activation="silu", layer_norm=False):
+        super().__init__()
+        width = hidden_layer_sizes[0]
+        first = nn.Linear(n_x + n_y, width)
+        self.x_layer = nn.Linear(n_x, width)
+        self.y_layer = nn.Linear(n_y, width, bias=False)
+        with torch.no_grad():  # the initial scale of the layer that the two halves make up
+            self.x_layer.weight.copy_(first.weight[:, :n_x])
+            self.y_layer.weight.copy_(first.weight[:, n_x:])
+            self.x_layer.bias.copy_(first.bias)
+        self.head = mlp(
+            [*hidden_layer_sizes, 1],
+            activation=activation,
+            layer_norm=layer_norm,
+            activate_input=True,
+        )
+        nn.init.zeros_(self.head[-1].weight)
+
+    def embed_x(self, x):
+        return self.x_layer(x.flatten(1))
+
+    def embed_y(self, y):
+        return self.y_layer(y.flatten(1))
+
+    def combine(self, x_embedding, y_embedding):
+        return self.head(x_embedding + y_embedding).squeeze(-1)
+
+
+class GaussianCritic(InnerProductCritic):
+    r"""The log density ratio of jointly Gaussian variables, fitted in closed form.
+
+    With canonical correlations :math:`\rho_k` and canonical variates u, v,
+
+    .. math::
+        T(x, y) = s \sum_k -\tfrac12 \log(1 - \rho_k^2)
+                  - \frac{\rho_k^2 (u_k^2 + v_k^2) - 2 \rho_k u_k v_k}{2 (1 - \rho_k^2)} .
+
+    It is exact for Gaussian data and takes a linear relation off the hands of the network that
+    it is added to. It is an inner product of augmented variates, so it is a `factorized`
+    critic. Nothing in it is trained; `scale` (s) is 1 until the caller changes it.
+    """
+
+    def __init__(self, n_x: int, n_y: int):
+        super().__init__()
+        rank = min(n_x, n_y)
+        self.register_buffer("x_mean", torch.zeros(n_x))
+        self.register_buffer("y_mean", torch.zeros(n_y))
+        self.register_buffer("x_weights", torch.zeros(n_x, rank))
+        self.register_buffer("y_weights", torch.zeros(n_y, rank))
+        self.register_buffer("correlations", torch.zeros(rank))
+        self.register_buffer("scale", torch.ones(()))
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> "GaussianCritic":
+        """Estimate the canonical correlations from rows of x and y.
+
+        Sample correlations are inflated by chance: the largest squared canonical correlation
+        of n independent rows tends to the edge of Wachter's law,
+        ``edge = (sqrt(a (1 - b)) + sqrt(b (1 - a)))^2`` with ``a = p/n, b = q/n``. They are
+        shrunk as ``(rho^2 - edge) / (1 - edge)``, so that independent data keep none.
+        """
+        x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        n_samples = len(x)
+        x_mean, y_mean = x.mean(0), y.mean(0)
+        x_whitening, y_whitening = _whitening(x - x_mean), _whitening(y - y_mean)
+        a, b = x_whitening.shape[1] / n_samples, y_whitening.shape[1] / n_samples
+        if a + b < 1 and a * b > 0:
+            cross = x_whitening.T @ ((x - x_mean).T @ (y - y_mean) / n_samples) @ y_whitening
+            u, rho, vt = np.linalg.svd(cross, full_matrices=False)
+            edge = (math.sqrt(a * (1 - b)) + math.sqrt(b * (1 - a))) ** 2
+            rho = np.sqrt(((rho**2 - edge) / (1 - edge)).clip(0, 1 - 1e-6))
+            rank = len(rho)
+            for buffer, values in [
+                (self.x_mean, x_mean),
+                (self.y_mean, y_mean),
+                (self.x_weights[:, :rank], x_whitening @ u),
+                (self.y_weights[:, :rank], y_whitening @ vt.T),
+                (self.correlations[:rank], rho),
+            ]:
+                buffer.copy_(torch.as_tensor(values, dtype=buffer.dtype))
+        return self
+
+    def _augment(self, variates: Tensor, linear: Tensor, first: bool) -> Tensor:
+        """Append the quadratic part of one side and the constant that meets the other's."""
+        rho2 = self.correlations.square()
+        quadratic = -(variates.square() * (rho2 / (2 - 2 * rho2))).sum(-1, keepdim=True)
+        constant = torch.ones_like(quadratic)
+        if first:
+            quadratic = quadratic - 0.5 * torch.log1p(-rho2).sum()
+        pair = [quadratic, constant] if first else [constant, quadratic]
+        return torch.cat([variates * linear, *pair], dim=-1)
+
+    def embed_x(self, x):
+        variates = (x.flatten(1) - self.x_mean) @ self.x_weights
+        linear = self.correlations / (1 - self.correlations.square())
+        return self.scale * self._augment(variates, linear, first=True)
+
+    def embed_y(self, y):
+        variates = (y.flatten(1) - self.y_mean) @ self.y_weights
+        return self._augment(variates, torch.ones_like(self.correlations), first=False)
+
+
+class SumCritic(Critic):
+    """The sum of two critics; its embeddings are pairs of theirs."""
+
+    def __init__(self, first: Critic, second: Critic):
+        super().__init__()
+        self.first, self.second = first, second
+        self.factorized = first.factorized and second.factorized
+
+    def embed_x(self, x):
+        return self.first.embed_x(x), self.second.embed_x(x)
+
+    def embed_y(self, y):
+        return self.first.embed_y(y), self.second.embed_y(y)
+
+    def combine(self, x_embedding, y_embedding):
+        return self.first.combine(x_embedding[0], y_embedding[0]) + self.second.combine(
+            x_embedding[1], y_embedding[1]
+        )
+
+    def all_pairs(self, x_embedding, y_embedding):
+        return self.first.all_pairs(x_embedding[0], y_embedding[0]) + self.second.all_pairs(
+            x_embedding[1], y_embedding[1]
+        )
+
+
+class ModuleCritic(Critic):
+    """A plain `torch.nn.Module` that scores pairs, ``module(x, y) -> (B,)`` or ``(B, 1)``."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def combine(self, x_embedding, y_embedding):
+        scores = self.module(x_embedding, y_embedding)
+        n_pairs = len(x_embedding)
+        if scores.shape not in [(n_pairs,), (n_pairs, 1)]:
+            raise ValueError(
+                f"critic must return one score per pair, a tensor of shape ({n_pairs},), but "
+                f"{type(self.module).__name__} returned shape {tuple(scores.shape)}."
+            )
+        return scores.reshape(n_pairs)
+
+    def all_pairs(self, x_embedding, y_embedding):
+        n_x, n_y = len(x_embedding), len(y_embedding)
+        tiled_x = x_embedding.repeat_interleave(n_y, dim=0)
+        tiled_y = y_embedding.repeat(n_x, *[1] * (y_embedding.ndim - 1))
+        return self.combine(tiled_x, tiled_y).view(n_x, n_y)
+
+
+def map_embedding(function, embedding):
+    """Apply a function of a tensor to an embedding, which a `SumCritic` makes a tuple."""
+    if isinstance(embedding, tuple):
+        return tuple(map_embedding(function, part) for part in embedding)
+    return function(embedding)
+
+
+def _whitening(centred: np.ndarray) -> np.ndarray:
+    """A matrix that whitens the columns, and drops directions without variance."""
+    variances, directions = np.linalg.eigh(centred.T @ centred / len(centred))
+    kept = variances > max(variances.max(initial=0.0), 1e-12) * 1e-6
+    return directions[:, kept] / np.sqrt(variances[kept])
+
+
+# ------------------------------------------------------------------------- registry
+
+
+CRITICS = {
+    "bilinear": BilinearCritic,
+    "concat": ConcatCritic,
+    "inner-product": InnerProductCritic,
+    "separable": SeparableCritic,
+}
+
+
+def as_critic(module: nn.Module) -> Critic:
+    """The module itself if it is a `Critic`, else a `ModuleCritic` around it."""
+    return module if isinstance(module, Critic) else ModuleCritic(module)
+
+
+def make_critic(
+    name: str,
+    n_x: int,
+    n_y: int,
+    *,
+    hidden_layer_sizes: Sequence[int] = (64, 64),
+    activation: str = "silu",
+    layer_norm: bool = False,
+) -> Critic:
+    """Build a registered critic for inputs of the given widths.
+
+    Parameters
+    ----------
+    name : {"concat", "separable", "bilinear", "inner-product"}
+        The kind of critic.
+    n_x, n_y : int
+        Number of features of x and of y.
+    hidden_layer_sizes, activation, layer_norm
+        Options of the perceptrons inside the concat and the separable critic; the other two
+        have no hidden layers and ignore them.
+
+    Returns
+    -------
+    Critic
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or ``"inner-product"`` meets inputs of different widths.
+    """
+    if name not in CRITICS:
+        raise ValueError(
+            f"Unknown critic {name!r}. Choose one of {sorted(CRITICS)}, or pass a torch module."
+        )
+    if name == "inner-product":
+        if n_x != n_y:
+            raise ValueError(
+                f"critic='inner-product' needs as many features in X as in y, got {n_x} and "
+                f"{n_y}. Use critic='bilinear' for different widths."
+            )
+        return InnerProductCritic()
+    if name == "bilinear":
+        return BilinearCritic(n_x, n_y)
+    return CRITICS[name](n_x, n_y, tuple(hidden_layer_sizes), activation, layer_norm)

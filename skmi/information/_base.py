@@ -1,0 +1,563 @@
+"""Cross-fitted estimation of mutual information with a critic: what the estimators share."""
+
+import copy
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from joblib import effective_n_jobs
+from sklearn.base import _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
+from skmi.bounds import BOUNDS, Bound, log_mean_exp
+from skmi.critics import GaussianCritic, SumCritic, as_critic, make_critic
+from skmi.exceptions import ConvergenceWarning, SaturationWarning
+from skmi.information._objective import (
+    EVALUATION_PAIRS,
+    CriticObjective,
+    FittedCritic,
+    bound_in_nats,
+    log_ratio_scores,
+    shifted_scores,
+    standard_error,
+    transform_margins,
+)
+from skmi.networks import ACTIVATIONS
+from skmi.preprocessing import NormalScores
+from skmi.training import Player, Trainer
+
+FLOATS = [np.float64, np.float32]
+#: Number of y that stand for its marginal in `score_samples(X)`.
+REFERENCE_ROWS = 512
+#: Columns beyond which the Gaussian term is left out.
+GAUSSIAN_TERM_COLUMNS = 1000
+
+
+class BaseMIEstimator(BaseNeuralEstimator):
+    """Base class of estimators that train one critic per fold.
+
+    Each critic is trained on the rows outside its fold, a part of which tells it when to
+    stop, and evaluated on the rows of the fold: three-way use of the data, and every row held
+    out once. Subclasses say which bound, which normaliser eta and which players.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseNeuralEstimator._parameter_constraints,
+        "critic": [str, torch.nn.Module],
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "layer_norm": ["boolean"],
+        "gaussian_term": ["boolean"],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "cv": ["cv_object"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "tolerance": [Interval(Real, 0, None, closed="left")],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
+        "gradient_clipping": [None, Interval(Real, 0, None, closed="neither")],
+        "learning_rate_schedule": [StrOptions({"constant", "cosine"}), callable],
+        "margins": [None, StrOptions({"normal-scores", "standardize"}), HasMethods("transform")],
+        "target_type": [StrOptions({"auto", "continuous", "labels"})],
+        "n_jobs": [None, Integral],
+        "warm_start": ["boolean"],
+        "trainer_options": [None, dict],
+    }
+
+    # ------------------------------------------------------------ subclass hooks
+
+    def _bound(self) -> Bound:
+        raise NotImplementedError
+
+    def _make_eta(self, n_y: int) -> torch.nn.Module | None:
+        return None
+
+    def _players(self) -> list[Player]:
+        return [Player("critic", self.learning_rate)]
+
+    # ------------------------------------------------------------ fitting
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Train the critics and estimate I(X; Y) on the rows that each has not seen.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples of X; images and other arrays of more dimensions are accepted.
+        y : array-like of shape (n_samples,), (n_samples, n_outputs) or (n_samples, ...)
+            Samples of Y, continuous or labels (see ``target_type``).
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or parameters that cannot be used; the message names the argument.
+        NonFiniteLossError
+            If training diverges.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training ran out of epochs while the validation bound was still rising.
+        SaturationWarning
+            If the estimate is near the largest value that the bound can certify.
+        """
+        go_on = self.warm_start and hasattr(self, "critics_")
+        with self._fit_life_cycle(keep=go_on):
+            return self._cross_fit(X, y, go_on=go_on)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y):
+        """Train each critic for one more epoch on these data, without early stopping.
+
+        The first call builds the critics and fits the margin transforms on its data. Rows are
+        assigned to folds by their position, so repeated calls with the same data keep every
+        row held out from its critic.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`.
+
+        Returns
+        -------
+        self
+        """
+        go_on = hasattr(self, "critics_")
+        with self._fit_life_cycle(keep=go_on):
+            return self._cross_fit(X, y, go_on=go_on, epochs=1)
+
+    def _cross_fit(self, X, y, *, go_on: bool, epochs: int | None = None):
+        bound = self._bound()
+        X, Y = self._validate(X, y, reset=not go_on)
+        seed = self._draw_seed()
+        folds = self._folds(X, Y, seed)
+        if go_on and len(folds) != len(self.critics_):
+            raise ValueError(
+                f"cv gives {len(folds)} folds but the fitted estimator has {len(self.critics_)}. "
+                "Keep cv, or set warm_start=False."
+            )
+        device = infer_device(self.device)
+        context = self._callback_context(X, y, len(folds))
+        seeds = np.random.SeedSequence(seed).generate_state(len(folds))
+        results = Parallel(n_jobs=self.n_jobs)(
+            delayed(self._fit_fold)(
+                bound,
+                X,
+                Y,
+                train,
+                test,
+                device=device,
+                seed=int(seeds[i]),
+                previous=self.critics_[i] if go_on else None,
+                epochs=epochs,
+                label=f"{type(self).__name__} fold {i + 1}/{len(folds)}",
+                context=context,
+            )
+            for i, (train, test) in enumerate(folds)
+        )
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self._collect(bound, folds, results, device, warn=epochs is None)
+
+    def _fit_fold(
+        self, bound, X, Y, train, test, *, device, seed, previous, epochs, label, context
+    ):
+        """Train one critic on rows `train`, evaluate it on rows `train` and `test`."""
+        rng = np.random.default_rng(seed)
+        fit_rows, stop_rows = self._stopping_split(rng.permutation(train), epochs)
+        critic = previous or self._new_critic(bound, X[train], Y[train], seed)
+        fit_data = critic.tensors(X[fit_rows], Y[fit_rows], device)
+        stop_data = critic.tensors(X[stop_rows], Y[stop_rows], device) if len(stop_rows) else None
+        if previous is None:
+            critic.y_reference = fit_data[1][:REFERENCE_ROWS]
+            _fit_gaussian_term(critic.objective.to(device).critic, fit_data, stop_data)
+        trainer = self._make_trainer(
+            critic.objective, len(fit_rows), stop_data is not None, device, seed, label
+        )
+        if context is not None:
+            task = context.subcontext(task_name="fold", max_subtasks=self.max_epochs)
+            task.call_on_fit_task_begin(estimator=self, X=X, y=Y)
+            trainer.callbacks = [*(trainer.callbacks or []), FitTaskCallback(self, task, X, Y)]
+        if critic.training_state is not None:
+            trainer.resume(critic.training_state)
+        trainer.partial_fit(fit_data, stop_data, epochs=epochs)
+        if context is not None:
+            task.call_on_fit_task_end(estimator=self, X=X, y=Y)
+        critic.training_state = trainer.training_state()
+
+        if bound.shift_free and not bound.contrastive:
+            critic.log_normalizer = 0.0
+            _, product = log_ratio_scores([critic], X[train], Y[train], device)
+            critic.log_normalizer = float(log_mean_exp(product))
+        train_scores = log_ratio_scores([critic], X[train], Y[train], device, EVALUATION_PAIRS // 2)
+        joint, product = log_ratio_scores([critic], X[test], Y[test], device)
+        return critic, {
+            "mi": bound_in_nats(bound, joint, product),
+            "train_mi": bound_in_nats(bound, *train_scores),
+            "stderr": standard_error(joint, product),
+            "ceiling": np.log(product.shape[1] + 1 if bound.contrastive else len(test)),
+            "converged": stop_data is None or trainer.stopped_early_,
+            "history": [
+                {
+                    "epoch": row["epoch"],
+                    "train_mi": row["train_mi"],
+                    "validation_mi": row.get("valid_mi", np.nan),
+                    "seconds": row["dur"],
+                }
+                for row in trainer.history
+            ],
+        }
+
+    def _collect(self, bound, folds, results, device, warn):
+        critics, evaluations = zip(*results, strict=True)
+        weights = np.array([len(test) for _, test in folds], dtype=float)
+        weights /= weights.sum()
+        past = getattr(self, "history_", [])
+        epochs_before = max((row["epoch"] for row in past), default=0)
+        self.history_ = past + [
+            {"fold": fold, **row, "epoch": row["epoch"] + epochs_before}
+            for fold, evaluation in enumerate(evaluations)
+            for row in evaluation["history"]
+        ]
+        self.n_iter_ = max(row["epoch"] for row in self.history_)
+        self.critics_ = list(critics)
+        self.device_ = device
+        self.fold_scores_ = np.array([e["mi"] for e in evaluations])
+        self.mi_ = float(weights @ self.fold_scores_)
+        self.train_mi_ = float(weights @ [e["train_mi"] for e in evaluations])
+        self.stderr_ = float(np.sqrt(weights**2 @ [e["stderr"] ** 2 for e in evaluations]))
+        if warn:
+            self._warn(bound, evaluations)
+        return self
+
+    def _warn(self, bound, evaluations):
+        running = sum(not e["converged"] for e in evaluations)
+        if running:
+            warnings.warn(
+                f"{running} of {len(evaluations)} critics had not converged after "
+                f"max_epochs={self.max_epochs}: the estimate may be too low. Raise max_epochs or "
+                "learning_rate, or the tolerance.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        ceiling = min(e["ceiling"] for e in evaluations)
+        if self.mi_ > ceiling - 1:
+            remedy = (
+                "Use more data, or a bound without this limit (bound='dv')"
+                if bound.contrastive
+                else "Use more data or fewer folds"
+            )
+            warnings.warn(
+                f"mi_ = {self.mi_:.2f} nats is close to {ceiling:.2f} nats, the most that the "
+                f"held-out samples can certify with bound={bound.name!r}; the truth may be far "
+                f"higher. {remedy}.",
+                SaturationWarning,
+                stacklevel=5,
+            )
+
+    # ------------------------------------------------------------ pieces of a fit
+
+    def _callback_context(self, X, y, n_folds):
+        """The task of scikit-learn's callbacks, if there are any and this process runs them."""
+        if not hasattr(self, "_skl_callbacks") and not hasattr(self, "_parent_callback_ctx"):
+            return None
+        context = self._init_callback_context(max_subtasks=n_folds)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        return context if effective_n_jobs(self.n_jobs) == 1 else None
+
+    def _folds(self, X, Y, seed):
+        n_samples = len(X)
+        n_folds = self.cv if isinstance(self.cv, Integral) else 2
+        if n_samples < 2 * n_folds:
+            raise ValueError(
+                f"n_samples={n_samples} is too few for cv={self.cv}: every fold must hold at "
+                f"least 2 rows. Use cv={max(2, n_samples // 2)} or more data."
+            )
+        cv = self.cv
+        labels = Y.argmax(1) if self.target_type_ == "labels" else None
+        if isinstance(cv, Integral):
+            stratify = labels is not None and np.unique(labels, return_counts=True)[1].min() >= cv
+            splitter = StratifiedKFold if stratify else KFold
+            cv = splitter(cv, shuffle=True, random_state=seed % 2**31)
+        folds = list(check_cv(cv).split(X.reshape(n_samples, -1), labels))
+        smallest = min(min(len(train), len(test)) for train, test in folds)
+        if smallest < 2:
+            raise ValueError(
+                f"cv makes a split with {smallest} row(s); every training and test part needs at "
+                "least 2."
+            )
+        return folds
+
+    def _stopping_split(self, rows, epochs):
+        """Rows to fit and rows that tell when to stop."""
+        n_stop = 0
+        if self.validation_fraction > 0 and epochs is None and len(rows) >= 4:
+            n_stop = min(max(2, round(self.validation_fraction * len(rows))), len(rows) - 2)
+        return rows[n_stop:], rows[:n_stop]
+
+    def _make_margins(self, values: np.ndarray):
+        if self.margins is None:
+            return None
+        if isinstance(self.margins, str):
+            margins = NormalScores() if self.margins == "normal-scores" else StandardScaler()
+        else:
+            margins = copy.deepcopy(self.margins)
+        return margins.fit(values.reshape(len(values), -1))
+
+    def _new_critic(self, bound, X, Y, seed) -> FittedCritic:
+        y_margins = None if self.target_type_ == "labels" else self._make_margins(Y)
+        objective = self._make_objective(bound, X[0].size, Y[0].size, seed)
+        return FittedCritic(objective, self._make_margins(X), y_margins)
+
+    def _make_objective(self, bound, n_x, n_y, seed=0) -> CriticObjective:
+        with seeded_initialization(seed):
+            if isinstance(self.critic, torch.nn.Module):
+                critic = as_critic(copy.deepcopy(self.critic))
+            else:
+                critic = make_critic(
+                    self.critic,
+                    n_x,
+                    n_y,
+                    hidden_layer_sizes=self._check_widths("hidden_layer_sizes"),
+                    activation=self.activation,
+                    layer_norm=self.layer_norm,
+                )
+                if self._has_gaussian_term(n_x, n_y):
+                    critic = SumCritic(critic, GaussianCritic(n_x, n_y))
+            return CriticObjective(
+                critic,
+                bound,
+                eta=self._make_eta(n_y),
+                moving_average_rate=getattr(self, "moving_average_rate", None),
+            )
+
+    def _has_gaussian_term(self, n_x, n_y):
+        small = max(n_x, n_y) <= GAUSSIAN_TERM_COLUMNS
+        return self.gaussian_term and small and self.target_type_ == "continuous"
+
+    def _check_widths(self, name: str) -> tuple[int, ...]:
+        widths = getattr(self, name)
+        if len(widths) == 0 or any(not isinstance(w, Integral) or w < 1 for w in widths):
+            raise ValueError(
+                f"{name} must be a non-empty sequence of positive integers, got {widths!r}."
+            )
+        return tuple(int(w) for w in widths)
+
+    def _make_trainer(self, objective, n_rows, can_stop, device, seed, label) -> Trainer:
+        batch_size = self.batch_size
+        if batch_size == "auto":  # about 20 steps an epoch, within what suits the optimiser
+            batch_size = int(min(2 ** np.clip(round(np.log2(n_rows / 20)), 4, 10), n_rows))
+        elif batch_size > n_rows:
+            raise ValueError(
+                f"batch_size={batch_size} is larger than the {n_rows} training rows of a fold. "
+                f"Use batch_size='auto', a value up to {n_rows}, or more data."
+            )
+        options = {
+            "players": self._players(),
+            "max_epochs": self.max_epochs,
+            "batch_size": batch_size,
+            "patience": self.patience if can_stop else None,
+            "tolerance": self.tolerance,
+            "averaging": self.averaging,
+            "gradient_clipping": self.gradient_clipping,
+            "schedule": self.learning_rate_schedule,
+            "seed": seed,
+            "device": device,
+            "progress": label if self.verbose else None,
+        }
+        return Trainer(objective, **options | (self.trainer_options or {}))
+
+    # ------------------------------------------------------------ data
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _validate(self, X, y, *, reset: bool):
+        """X as a float array, and y as a float array of columns (one-hot for labels)."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        X = validate_data(
+            self, X, dtype=FLOATS, allow_nd=True, ensure_min_samples=2 if reset else 1, reset=reset
+        )
+        Y = self._encode_target(y, reset=reset)
+        if len(X) != len(Y):
+            raise ValueError(
+                "X and y must have the same number of rows (one pair a row), got "
+                f"{len(X)} and {len(Y)}."
+            )
+        if reset:
+            self.x_shape_, self.y_shape_ = X.shape[1:], Y.shape[1:]
+        self._check_trailing_shape("X", X, self.x_shape_)
+        self._check_trailing_shape("y", Y, self.y_shape_)
+        return X, Y
+
+    def _check_trailing_shape(self, name, values, expected):
+        if values.shape[1:] != tuple(expected):
+            raise ValueError(
+                f"{name} has rows of shape {values.shape[1:]}, but {type(self).__name__} was "
+                f"fitted with rows of shape {tuple(expected)}."
+            )
+
+    def _encode_target(self, y, *, reset: bool):
+        y = check_array(y, dtype=None, ensure_2d=False, allow_nd=True, input_name="y")
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y.ravel()
+        if reset:
+            self.target_type_ = self._infer_target_type(y)
+            if self.target_type_ == "labels":
+                encoder = OneHotEncoder(sparse_output=False, dtype=np.float32)
+                self.target_encoder_ = encoder.fit(self._label_column(y))
+        if self.target_type_ == "labels":
+            return self.target_encoder_.transform(self._label_column(y))
+        Y = check_array(y, dtype=FLOATS, ensure_2d=False, allow_nd=True, input_name="y")
+        return Y.reshape(-1, 1) if Y.ndim == 1 else Y
+
+    def _label_column(self, y):
+        if y.ndim != 1:
+            raise ValueError(
+                f"y must be one column to be read as labels, got shape {y.shape}. Use "
+                "target_type='continuous' for several columns of numbers."
+            )
+        if y.dtype == object and any(value is None for value in y):
+            raise ValueError("y contains None. Drop the rows without a label.")
+        return y.reshape(-1, 1)
+
+    def _infer_target_type(self, y) -> str:
+        if self.target_type != "auto":
+            return self.target_type
+        if y.ndim == 1 and y.dtype.kind in "OUSb":
+            return "labels"
+        discrete = type_of_target(y) in ("binary", "multiclass")
+        few = discrete and len(np.unique(y)) <= max(2, len(y) // 20)
+        return "labels" if few else "continuous"
+
+    # ------------------------------------------------------------ using the critics
+
+    def score(self, X, y):
+        """The bound on I(X; Y) in nats, computed on these data with the fitted critics.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`. At least 2 rows. For an honest bound, rows that were not fitted.
+
+        Returns
+        -------
+        float
+            Higher is better: the larger the bound, the nearer it is to I(X; Y).
+        """
+        check_is_fitted(self)
+        X, Y = self._validate(X, y, reset=False)
+        if len(X) < 2:
+            raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
+        return bound_in_nats(self._bound(), *log_ratio_scores(self.critics_, X, Y, self.device_))
+
+    def score_samples(self, X, y=None):
+        r"""Pointwise mutual information in nats.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            For each pair the estimate of :math:`\log p(x, y) / (p(x) p(y))`, whose mean over
+            the joint distribution is I(X; Y). Without y, for each row the information that
+            this value of x carries about Y,
+            :math:`KL(p(y|x) \,\|\, p(y))`, whose mean is I(X; Y) too; it is computed on a
+            sample of 512 training values of y and cannot exceed log 512.
+        """
+        check_is_fitted(self)
+        if y is None:
+            X = validate_data(self, X, dtype=FLOATS, allow_nd=True, reset=False)
+            self._check_trailing_shape("X", X, self.x_shape_)
+            return np.mean([self._specific_information(c, X) for c in self.critics_], axis=0)
+        X, Y = self._validate(X, y, reset=False)
+        total = 0.0
+        for critic in self.critics_:
+            x, y_tensor = critic.tensors(X, Y, self.device_)
+            joint, _ = critic.scores(x, y_tensor, n_shifts=0)
+            if self._bound().contrastive:  # free up to a function of x: normalise each row
+                references = critic.reference_scores(x)
+                joint = joint - (references.logsumexp(1) - np.log(references.shape[1]))
+            total = total + joint.cpu().numpy().astype(np.float64)
+        return total / len(self.critics_)
+
+    def _specific_information(self, critic, X):
+        x = torch.as_tensor(
+            transform_margins(critic.x_margins, X).astype(np.float32), device=self.device_
+        )
+        references = critic.reference_scores(x).double()
+        log_weights = references.log_softmax(1)
+        relative = log_weights + np.log(references.shape[1])
+        return (log_weights.exp() * relative).sum(1).cpu().numpy()
+
+    # ------------------------------------------------------------ saving
+
+    def _fitted_to_tree(self, fitted: dict) -> dict:
+        critics = [
+            {
+                "state": dict(critic.objective.state_dict()),
+                "x_margins": critic.x_margins,
+                "y_margins": critic.y_margins,
+                "log_normalizer": critic.log_normalizer,
+                "y_reference": critic.y_reference,
+            }
+            for critic in fitted["critics_"]
+        ]
+        return fitted | {"critics_": critics}
+
+    def _fitted_from_tree(self, fitted: dict) -> dict:
+        self.target_type_ = fitted["target_type_"]
+        n_x, n_y = (int(np.prod(fitted[name])) for name in ("x_shape_", "y_shape_"))
+        critics = []
+        for tree in fitted["critics_"]:
+            objective = self._make_objective(self._bound(), n_x, n_y)
+            objective.load_state_dict(tree.pop("state"))
+            critics.append(FittedCritic(objective, **tree))
+        return vars(self) | fitted | {"critics_": critics}
+
+
+def _fit_gaussian_term(critic, fit_data, stop_data):
+    """Fit the Gaussian term, if there is one, at the scale that serves held-out data best.
+
+    Data far from Gaussian can make the exact Gaussian log ratio a bad place to start from.
+    """
+    if not (isinstance(critic, SumCritic) and isinstance(critic.second, GaussianCritic)):
+        return
+    term = critic.second
+    term.fit(*(t.flatten(1).cpu().numpy() for t in fit_data))
+    x, y = stop_data or fit_data
+    x, y = x[:2048], y[:2048]
+    values = {}
+    with torch.no_grad():
+        for scale in (0.0, 0.5, 1.0):
+            term.scale.fill_(scale)
+            joint, product = shifted_scores(
+                term, term.embed_x(x), term.embed_y(y), min(256, len(x) - 1)
+            )
+            values[scale] = bound_in_nats(BOUNDS["dv"], joint, product)
+    term.scale.fill_(max(values, key=values.get))

@@ -1,0 +1,585 @@
+"""The one training loop of the package: a skorch net over tensors held in memory.
+
+What is trained is an *objective*, a torch module that holds the networks and, called with a
+batch, returns the loss to descend and whatever else is worth recording::
+
+    objective(*batch, player=name) -> {"loss": Tensor, "other term": Tensor, ...}
+
+Its parameters are shared out among *players*, each with an optimiser of its own: one player
+for a plain estimator; a critic and its eta; an encoder, a critic and an adversary. A player
+owns the parameters whose names start with its name, and takes a step on the loss that the
+objective returns for it.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import skorch
+import torch
+from skorch.callbacks import Callback, EpochTimer, GradientNormClipping
+from torch import Tensor, nn
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
+from tqdm.auto import tqdm
+
+from skmi.exceptions import NonFiniteLossError
+
+__all__ = [
+    "ArrayDataset",
+    "AveragedWeights",
+    "EarlyStopping",
+    "LearningRateSchedule",
+    "Player",
+    "ProgressBar",
+    "TensorBatches",
+    "Trainer",
+    "schedule_factor",
+]
+
+
+# ----------------------------------------------------------------------------- data
+
+
+class TensorBatches:
+    """Batches of tensors that live on one device.
+
+    Shuffled by one permutation an epoch and one gather a step when there is a generator, in
+    order otherwise. A shuffled epoch leaves out the remainder that does not fill a batch (a
+    different one every epoch), and an ordered one splits the rows evenly, so that no batch
+    ever shrinks to one row.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor
+        Tensors of equal length.
+    batch_size : int
+        Number of rows of a batch; all rows when there are fewer.
+    generator : torch.Generator, optional
+        Source of the permutations.
+    """
+
+    def __init__(
+        self,
+        tensors: Sequence[Tensor],
+        batch_size: int,
+        generator: torch.Generator | None = None,
+    ):
+        self.tensors = tuple(tensors)
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        n_rows, device = len(self.tensors[0]), self.tensors[0].device
+        if self.generator is None:
+            n_batches = math.ceil(n_rows / self.batch_size)
+            yield from zip(*(t.tensor_split(n_batches) for t in self.tensors), strict=True)
+            return
+        permutation = torch.randperm(n_rows, generator=self.generator, device=device)
+        for start in range(0, max(1, n_rows - self.batch_size + 1), self.batch_size):
+            rows = permutation[start : start + self.batch_size]
+            yield tuple(t.index_select(0, rows) for t in self.tensors)
+
+
+class ArrayDataset(Dataset):
+    """Rows of arrays that stay where they are, such as `numpy.memmap` on disk.
+
+    Indexed with a list of rows it reads them in one go.
+
+    Parameters
+    ----------
+    *arrays : array-like
+        Arrays of equal length.
+    """
+
+    def __init__(self, *arrays):
+        if len({len(array) for array in arrays}) != 1:
+            raise ValueError(
+                "ArrayDataset needs arrays of equal length, got lengths "
+                f"{[len(array) for array in arrays]}."
+            )
+        self.arrays = arrays
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def __getitem__(self, rows) -> tuple[Tensor, ...]:
+        return tuple(torch.as_tensor(np.array(a[rows], dtype=np.float32)) for a in self.arrays)
+
+
+class _LoadedBatches:
+    """Batches of a torch Dataset through a DataLoader, moved to the device one by one."""
+
+    def __init__(self, dataset, batch_size, generator, device, num_workers):
+        options = {"num_workers": num_workers, "pin_memory": torch.device(device).type == "cuda"}
+        shuffle = generator is not None
+        if isinstance(dataset, ArrayDataset):
+            order = RandomSampler(dataset, generator=generator) if shuffle else range(len(dataset))
+            sampler = BatchSampler(order, batch_size, drop_last=False)
+            self.loader = DataLoader(dataset, batch_size=None, sampler=sampler, **options)
+        else:
+            self.loader = DataLoader(
+                dataset, batch_size, shuffle=shuffle, generator=generator, **options
+            )
+        self.device = device
+
+    def __iter__(self):
+        for batch in self.loader:
+            if len(batch[0]) > 1:
+                yield tuple(tensor.to(self.device, non_blocking=True) for tensor in batch)
+
+
+# -------------------------------------------------------------------------- players
+
+
+@dataclass(frozen=True)
+class Player:
+    """An owner of parameters, with an optimiser of its own.
+
+    Attributes
+    ----------
+    name : str
+        Prefix of the names of its parameters in the objective.
+    learning_rate : float
+        Step size of Adam.
+    every : int
+        It takes a step on every so many batches.
+    betas : tuple of float
+        Adam's decay rates.
+    """
+
+    name: str
+    learning_rate: float = 1e-3
+    every: int = 1
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
+# ------------------------------------------------------------------------ callbacks
+
+
+class AveragedWeights(Callback):
+    """Exponential moving average of the weights, used for validation and after training.
+
+    Parameters
+    ----------
+    decay : float
+        Weight of the past at each step. The first steps use ``t / (t + 9)`` where that is
+        smaller, so that the average forgets the initial weights at once.
+    """
+
+    def __init__(self, decay: float = 0.99):
+        self.decay = decay
+
+    def __getstate__(self):  # rebuilt from the weights when training goes on
+        return {"decay": self.decay}
+
+    def on_train_begin(self, net, **kwargs):
+        self.weights_ = list(net.module_.parameters())
+        self.averages_ = [w.detach().clone() for w in self.weights_]
+        self.n_steps_ = 0
+        self.swapped_ = False
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        if training == self.swapped_:
+            self._swap()
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training:
+            decay = min(self.decay, self.n_steps_ / (self.n_steps_ + 9))
+            torch._foreach_lerp_(self.averages_, [w.data for w in self.weights_], 1 - decay)
+            self.n_steps_ += 1
+
+    def on_train_end(self, net, **kwargs):
+        if not self.swapped_:
+            self._swap()
+        del self.weights_, self.averages_
+
+    def _swap(self):
+        for weight, average in zip(self.weights_, self.averages_, strict=True):
+            weight.data, average.data = average.data, weight.data
+        self.swapped_ = not self.swapped_
+
+
+class EarlyStopping(skorch.callbacks.EarlyStopping):
+    """Stop when the validation loss has not fallen for `patience` epochs; keep the best weights.
+
+    Improvements are measured in nats (losses here may be negative), and the untrained model
+    is a candidate too, so that training never makes matters worse on validation data.
+    """
+
+    def __init__(self, patience: int = 10, threshold: float = 1e-3):
+        super().__init__(
+            patience=patience,
+            threshold=threshold,
+            threshold_mode="abs",
+            load_best=True,
+            sink=lambda text: None,
+        )
+
+    def __getstate__(self):
+        return {"patience": self.patience, "threshold": self.threshold}
+
+    def __setstate__(self, state):
+        self.__init__(**state)
+
+    def on_train_begin(self, net, **kwargs):
+        super().on_train_begin(net, **kwargs)
+        self.first_epoch_ = len(net.history) + 1
+
+    def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
+        if net.history[-1, "epoch"] == self.first_epoch_:
+            net.run_single_epoch(
+                net.get_iterator(dataset_valid), False, "initial", net.validation_step
+            )
+            loss = net.history[-1, "initial_loss"]
+            self.dynamic_threshold_ = self._calc_new_threshold(loss)
+            self.best_epoch_ = self.first_epoch_ - 1
+            self.best_model_weights_ = {
+                name: tensor.clone() for name, tensor in net.module_.state_dict().items()
+            }
+
+    def on_train_end(self, net, **kwargs):
+        if len(net.history):
+            super().on_train_end(net, **kwargs)
+        self.best_model_weights_ = None
+
+
+def schedule_factor(schedule: str | Callable[[int], float] | None, max_epochs: int):
+    """The factor of the learning rate in each epoch, as a function of the epoch from 0."""
+    if schedule in (None, "constant"):
+        return lambda epoch: 1.0
+    if schedule == "cosine":
+        return lambda epoch: 0.5 * (1 + math.cos(math.pi * min(epoch / max_epochs, 1)))
+    return schedule
+
+
+class LearningRateSchedule(Callback):
+    """Multiply the learning rate of every player by a factor that depends on the epoch.
+
+    Parameters
+    ----------
+    schedule : {"constant", "cosine"} or callable
+        A callable maps the number of epochs trained so far to the factor.
+    """
+
+    def __init__(self, schedule="cosine"):
+        self.schedule = schedule
+
+    def on_epoch_begin(self, net, **kwargs):
+        factor = schedule_factor(self.schedule, net.max_epochs)(len(net.history) - 1)
+        for player in net.players:
+            for group in net.optimizer_of(player).param_groups:
+                group["lr"] = factor * player.learning_rate
+
+
+class ProgressBar(Callback):
+    """A progress bar over the epochs, with the current losses in nats.
+
+    Parameters
+    ----------
+    label : str
+        What is being fitted.
+    """
+
+    def __init__(self, label: str = "fit"):
+        self.label = label
+
+    def __getstate__(self):
+        return {"label": self.label}
+
+    def on_train_begin(self, net, **kwargs):
+        self.bar_ = tqdm(total=net.max_epochs, desc=self.label, unit="epoch", leave=False)
+
+    def on_epoch_end(self, net, **kwargs):
+        last = net.history[-1]
+        losses = {k: f"{last[k]:.4f}" for k in ("train_loss", "valid_loss") if k in last}
+        self.bar_.set_postfix(losses, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net, **kwargs):
+        self.bar_.close()
+
+
+# -------------------------------------------------------------------------- trainer
+
+
+class Trainer(skorch.NeuralNet):
+    """The training loop.
+
+    Parameters
+    ----------
+    objective : torch.nn.Module
+        Called as ``objective(*batch, player=name)``, returns a dict of scalars with at least
+        ``"loss"``. It is trained in place.
+    players : sequence of Player
+        Who descends, in the order of their steps on each batch.
+    max_epochs : int
+        Upper limit of the number of passes over the data.
+    batch_size : int
+        Rows of a training batch.
+    validation_batch_size : int
+        Rows of a validation batch.
+    patience : int or None
+        Stop after so many epochs without improvement of the validation loss and restore the
+        best weights. None trains for `max_epochs`.
+    tolerance : float
+        Smallest fall of the validation loss, in nats, that counts as an improvement.
+    averaging : float
+        Decay of the moving average of the weights; 0 switches it off.
+    gradient_clipping : float or None
+        Largest norm of a player's gradient.
+    schedule : {"constant", "cosine"} or callable
+        Learning-rate schedule, see `LearningRateSchedule`.
+    seed : int
+        Seed of the shuffles.
+    device : str
+        Where the objective and the batches live.
+    num_workers : int
+        Processes that load the batches of data that are not in memory.
+    progress : str or None
+        Label of a progress bar.
+    **options
+        Further options of `skorch.NeuralNet`, such as ``callbacks`` and ``compile``.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The objective.
+    history : skorch.history.History
+        One row an epoch, with the mean of every term that the objective returned, as
+        ``train_<term>`` and ``valid_<term>``.
+
+    Notes
+    -----
+    Tensors in memory are batched by `TensorBatches`; a `torch.utils.data.Dataset` (an
+    `ArrayDataset` over a memory map, say) goes through a DataLoader. Losses are summed on the
+    device and read once an epoch, so that a GPU is never waited for within an epoch.
+    """
+
+    def __init__(
+        self,
+        objective: nn.Module,
+        *,
+        players: Sequence[Player],
+        max_epochs: int = 100,
+        batch_size: int = 256,
+        validation_batch_size: int = 8192,
+        patience: int | None = None,
+        tolerance: float = 1e-3,
+        averaging: float = 0.0,
+        gradient_clipping: float | None = None,
+        schedule: str | Callable[[int], float] = "constant",
+        seed: int = 0,
+        device: str = "cpu",
+        num_workers: int = 0,
+        progress: str | None = None,
+        callbacks=None,
+        **options,
+    ):
+        super().__init__(
+            objective,
+            criterion=nn.Identity,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            train_split=None,
+            device=device,
+            verbose=0,
+            callbacks=callbacks,
+            **options,
+        )
+        self.players = tuple(players)
+        self.validation_batch_size = validation_batch_size
+        self.patience = patience
+        self.tolerance = tolerance
+        self.averaging = averaging
+        self.gradient_clipping = gradient_clipping
+        self.schedule = schedule
+        self.seed = seed
+        self.num_workers = num_workers
+        self.progress = progress
+
+    # ------------------------------------------------------------ entry points
+
+    def fit(self, data, validation=None, **fit_params):
+        """Train from the start.
+
+        Parameters
+        ----------
+        data : sequence of Tensor, or torch.utils.data.Dataset
+            The training data. Tensors are held on the device.
+        validation : sequence of Tensor, torch.utils.data.Dataset or None
+            Data to validate on after each epoch.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        NonFiniteLossError
+            If a loss becomes NaN or infinite.
+        """
+        return super().fit(data, validation, **fit_params)
+
+    def partial_fit(self, data, validation=None, **fit_params):
+        """Go on training; ``epochs=`` sets for how long. See `fit`."""
+        self.interrupt_ = None
+        super().partial_fit(data, validation, **fit_params)
+        if self.interrupt_ is not None:
+            raise self.interrupt_
+        return self
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        try:
+            return super().fit_loop(X, y, epochs, **fit_params)
+        except KeyboardInterrupt as interrupt:
+            # skorch's callbacks end training by raising KeyboardInterrupt, and skorch swallows
+            # it. A real Ctrl-C must get through: `partial_fit` raises it again.
+            if not self.stopped_early_:
+                self.interrupt_ = interrupt
+            raise
+
+    @property
+    def stopped_early_(self) -> bool:
+        """Whether an early-stopping callback ended the training."""
+        return any(
+            callback.misses_ >= callback.patience
+            for _, callback in self.callbacks_
+            if isinstance(callback, skorch.callbacks.EarlyStopping)
+        )
+
+    def optimizer_of(self, player: Player) -> torch.optim.Optimizer:
+        """The optimiser of a player."""
+        return getattr(self, f"{player.name}_optimizer_")
+
+    def training_state(self) -> dict:
+        """What another trainer of the same objective needs to go on where this one stopped."""
+        return {
+            "n_epochs": self.n_epochs_before_ + len(self.history),
+            "n_steps": self.n_steps_,
+            "optimizers": {p.name: self.optimizer_of(p).state_dict() for p in self.players},
+        }
+
+    def resume(self, state: dict):
+        """Take over the state of another trainer's optimisers; `partial_fit` then goes on."""
+        self.initialize()
+        self.n_epochs_before_, self.n_steps_ = state["n_epochs"], state["n_steps"]
+        for player in self.players:
+            self.optimizer_of(player).load_state_dict(state["optimizers"][player.name])
+        return self
+
+    # ------------------------------------------------------------ skorch hooks
+
+    def get_default_callbacks(self):
+        callbacks = [("epoch_timer", EpochTimer())]
+        if self.gradient_clipping is not None:
+            callbacks.append(("clipping", GradientNormClipping(self.gradient_clipping)))
+        if self.schedule != "constant":
+            callbacks.append(("schedule", LearningRateSchedule(self.schedule)))
+        if self.averaging:
+            callbacks.append(("averaging", AveragedWeights(self.averaging)))
+        if self.progress is not None:
+            callbacks.append(("progress", ProgressBar(self.progress)))
+        if self.patience is not None:
+            callbacks.append(("early_stopping", EarlyStopping(self.patience, self.tolerance)))
+        return callbacks
+
+    def initialize_criterion(self):
+        return self  # the objective is its own criterion
+
+    def initialize_optimizer(self, *args, **kwargs):
+        owned = []
+        for player in self.players:
+            parameters = [p for _, p in self._parameters_of(player)]
+            if not parameters:
+                raise ValueError(f"The objective has no parameters for player {player.name!r}.")
+            optimizer = torch.optim.Adam(
+                parameters, lr=player.learning_rate, betas=player.betas, fused=True
+            )
+            setattr(self, f"{player.name}_optimizer_", optimizer)
+            owned += parameters
+        if len({id(p) for p in owned}) != len(list(self.module_.parameters())):
+            raise ValueError("Every parameter of the objective must belong to one player.")
+        return self
+
+    def _parameters_of(self, player: Player):
+        for name, parameter in self.module_.named_parameters():
+            if name.split(".")[0] == player.name and parameter.requires_grad:
+                yield name, parameter
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        return X, y
+
+    def get_iterator(self, dataset, training=False):
+        generator = None
+        if training:
+            generator = torch.Generator("cpu" if isinstance(dataset, Dataset) else self.device)
+            generator.manual_seed(self.seed + self.n_epochs_before_ + len(self.history))
+        batch_size = self.batch_size if training else self.validation_batch_size
+        if isinstance(dataset, Dataset):
+            return _LoadedBatches(dataset, batch_size, generator, self.device, self.num_workers)
+        tensors = [tensor.to(self.device) for tensor in dataset]
+        return TensorBatches(tensors, batch_size, generator)
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        pass  # skorch would open a history row here, and memory would grow with the steps
+
+    def train_step_single(self, batch, player):
+        step = self.module_(*batch, player=player.name)
+        parameters = [
+            p for group in self.optimizer_of(player).param_groups for p in group["params"]
+        ]
+        step["loss"].backward(inputs=parameters)
+        return step
+
+    def train_step(self, batch, **fit_params):
+        terms = {}
+        for player in self.players:
+            if (self.n_steps_ + 1) % player.every:
+                continue
+            optimizer = self.optimizer_of(player)
+            optimizer.zero_grad()
+            step = self.train_step_single(batch, player)
+            self.notify(
+                "on_grad_computed",
+                named_parameters=self._parameters_of(player),
+                batch=batch,
+                training=True,
+            )
+            optimizer.step()
+            terms = step | terms
+        self.n_steps_ += 1
+        return terms
+
+    def validation_step(self, batch, **fit_params):
+        with torch.no_grad():
+            return self.module_(*batch, player=self.players[0].name)
+
+    def initialize_module(self):
+        self.n_steps_ = self.n_epochs_before_ = 0
+        return super().initialize_module()
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        if iterator is None:
+            return
+        self._set_training(training)
+        totals, n_rows = {}, 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            terms = step_fn(batch, **fit_params)
+            batch_rows = len(batch[0])
+            for name, value in terms.items():
+                total = totals.get(name)
+                value = value.detach() * batch_rows
+                totals[name] = value if total is None else total + value
+            n_rows += batch_rows
+            self.notify("on_batch_end", batch=batch, training=training)
+        values = torch.stack(list(totals.values())).tolist()  # the one read of the epoch
+        for name, value in zip(totals, values, strict=True):
+            self.history.record(f"{prefix}_{name}", value / n_rows)
+        if not math.isfinite(self.history[-1, f"{prefix}_loss"]):
+            raise NonFiniteLossError(
+                f"The {prefix} loss became non-finite in epoch {len(self.history)}. Lower the "
+                "learning rate, clip the gradients, or bring the inputs to a common scale "
+                "(margins='normal-scores' or 'standardize')."
+            )
