@@ -256,6 +256,11 @@ class Bound:
     has_eta: bool = False
     is_lower_bound: bool = True
 
+    @property
+    def needs_normalizer(self) -> bool:
+        """Whether one constant is missing between the trained critic and the log ratio."""
+        return self.shift_free and not self.contrastive
+
 
 def _normalized(joint: Tensor, product: Tensor) -> Tensor:
     """eta-DV and a-DV as functions of the scores less their eta."""

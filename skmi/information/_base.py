@@ -18,7 +18,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
-from skmi.bounds import BOUNDS, Bound, log_mean_exp
+from skmi.bounds import BOUNDS, Bound
 from skmi.critics import GaussianCritic, SumCritic, as_critic, make_critic
 from skmi.exceptions import ConvergenceWarning, SaturationWarning
 from skmi.information._objective import (
@@ -26,6 +26,8 @@ from skmi.information._objective import (
     CriticObjective,
     FittedCritic,
     bound_in_nats,
+    count_shifts,
+    log_normalizer,
     log_ratio_scores,
     shifted_scores,
     standard_error,
@@ -180,8 +182,10 @@ class BaseMIEstimator(BaseNeuralEstimator):
     ):
         """Train one critic on rows `train`, evaluate it on rows `train` and `test`."""
         rng = np.random.default_rng(seed)
-        fit_rows, stop_rows = self._stopping_split(rng.permutation(train), epochs)
+        train = rng.permutation(train)
+        fit_rows, stop_rows = self._stopping_split(train, epochs)
         critic = previous or self._new_critic(bound, X[train], Y[train], seed)
+        critic.objective.ceiling = float(np.log(len(train)))
         fit_data = critic.tensors(X[fit_rows], Y[fit_rows], device)
         stop_data = critic.tensors(X[stop_rows], Y[stop_rows], device) if len(stop_rows) else None
         if previous is None:
@@ -201,15 +205,15 @@ class BaseMIEstimator(BaseNeuralEstimator):
             task.call_on_fit_task_end(estimator=self, X=X, y=Y)
         critic.training_state = trainer.training_state()
 
-        if bound.shift_free and not bound.contrastive:
-            critic.log_normalizer = 0.0
-            _, product = log_ratio_scores([critic], X[train], Y[train], device)
-            critic.log_normalizer = float(log_mean_exp(product))
+        if bound.needs_normalizer:
+            x, y = critic.tensors(X[train], Y[train], device)  # in random order
+            product = critic.raw_scores(x, y, count_shifts(len(x), EVALUATION_PAIRS // 2))[:, 1:]
+            critic.log_normalizer = float(log_normalizer(product, critic.objective.ceiling))
         train_scores = log_ratio_scores([critic], X[train], Y[train], device, EVALUATION_PAIRS // 2)
         joint, product = log_ratio_scores([critic], X[test], Y[test], device)
         return critic, {
-            "mi": bound_in_nats(bound, joint, product),
-            "train_mi": bound_in_nats(bound, *train_scores),
+            "mi": float(bound_in_nats(bound, joint, product)),
+            "train_mi": float(bound_in_nats(bound, *train_scores)),
             "stderr": standard_error(joint, product),
             "ceiling": np.log(product.shape[1] + 1 if bound.contrastive else len(test)),
             "converged": stop_data is None or trainer.stopped_early_,
@@ -471,7 +475,8 @@ class BaseMIEstimator(BaseNeuralEstimator):
         X, Y = self._validate(X, y, reset=False)
         if len(X) < 2:
             raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
-        return bound_in_nats(self._bound(), *log_ratio_scores(self.critics_, X, Y, self.device_))
+        scores = log_ratio_scores(self.critics_, X, Y, self.device_)
+        return float(bound_in_nats(self._bound(), *scores))
 
     def score_samples(self, X, y=None):
         r"""Pointwise mutual information in nats.
@@ -499,7 +504,7 @@ class BaseMIEstimator(BaseNeuralEstimator):
         total = 0.0
         for critic in self.critics_:
             x, y_tensor = critic.tensors(X, Y, self.device_)
-            joint, _ = critic.scores(x, y_tensor, n_shifts=0)
+            joint = critic.scores(x, y_tensor, n_shifts=0)[:, 0]
             if self._bound().contrastive:  # free up to a function of x: normalise each row
                 references = critic.reference_scores(x)
                 joint = joint - (references.logsumexp(1) - np.log(references.shape[1]))
@@ -559,5 +564,5 @@ def _fit_gaussian_term(critic, fit_data, stop_data):
             joint, product = shifted_scores(
                 term, term.embed_x(x), term.embed_y(y), min(256, len(x) - 1)
             )
-            values[scale] = bound_in_nats(BOUNDS["dv"], joint, product)
+            values[scale] = float(BOUNDS["dv"].nats(joint, product))
     term.scale.fill_(max(values, key=values.get))

@@ -78,6 +78,18 @@ class NormalizedCritic(Critic):
         return self.critic.all_pairs(x_embedding, y_embedding[0]) - y_embedding[1]
 
 
+def log_normalizer(product: Tensor, ceiling: float, n_iterations: int = 16) -> Tensor:
+    """The constant c for which ``exp(product - c)``, cut off at ``exp(ceiling)``, has mean 1.
+
+    It is log E_Q[e^T] for a critic whose log ratios end at the ceiling; a few wild scores do
+    not move it. The iteration is a contraction, monotone after its first step.
+    """
+    constant = log_mean_exp(product)
+    for _ in range(n_iterations):
+        constant = constant + log_mean_exp((product - constant).clamp(max=ceiling))
+    return constant
+
+
 class CriticObjective(nn.Module):
     """Minus a bound, as a function of a batch of pairs.
 
@@ -96,6 +108,13 @@ class CriticObjective(nn.Module):
     moving_average_rate : float or None
         Weight of a batch in MINE's moving average of E_Q[e^T]; None leaves the gradient
         uncorrected.
+
+    Attributes
+    ----------
+    ceiling : float
+        Largest log ratio outside training: log n, the largest log density ratio of the
+        empirical distribution of n training rows. Without it one wild score among the product
+        samples of the held-out rows, which training never saw, decides the value of a bound.
     """
 
     def __init__(
@@ -109,6 +128,7 @@ class CriticObjective(nn.Module):
         super().__init__()
         self.critic, self.eta, self.bound = critic, eta, bound
         self.moving_average_rate = moving_average_rate
+        self.ceiling = float("inf")
         self.register_buffer("log_ema", torch.tensor(torch.nan))
 
     @property
@@ -122,11 +142,20 @@ class CriticObjective(nn.Module):
         if self.training and (self.bound.contrastive or critic.factorized):
             joint, product = split_matrix(critic.all_pairs(*embeddings))
         else:
-            n_shifts = 1 if self.training else min(max(1, VALIDATION_PAIRS // len(x)), len(x) - 1)
+            n_shifts = 1 if self.training else count_shifts(len(x), VALIDATION_PAIRS)
             joint, product = shifted_scores(critic, *embeddings, n_shifts)
-        joint, product = joint + self.bound.offset, product + self.bound.offset
-        mi = self.bound.nats(joint, product)
-        return {"loss": self._loss(joint, product) if self.training else -mi, "mi": mi}
+        if not self.training:
+            if self.bound.needs_normalizer:
+                constant = log_normalizer(product, self.ceiling)
+                joint, product = joint - constant, product - constant
+            mi = bound_in_nats(self.bound, self.cut_off(joint), self.cut_off(product))
+            return {"loss": -mi, "mi": mi}
+        loss = self._loss(joint + self.bound.offset, product + self.bound.offset)
+        return {"loss": loss, "mi": bound_in_nats(self.bound, joint, product)}
+
+    def cut_off(self, log_ratio: Tensor) -> Tensor:
+        """Log ratios no larger than the ceiling; InfoNCE fixes them up to c(x) only."""
+        return log_ratio if self.bound.contrastive else log_ratio.clamp(max=self.ceiling)
 
     def _loss(self, joint: Tensor, product: Tensor) -> Tensor:
         if self.eta is not None:
@@ -180,26 +209,30 @@ class FittedCritic:
         )
 
     @torch.no_grad()
-    def scores(self, x: Tensor, y: Tensor, n_shifts: int) -> tuple[Tensor, Tensor]:
-        """Log-ratio estimates ``joint_n`` and ``product_nK`` of all rows, in chunks."""
+    def raw_scores(self, x: Tensor, y: Tensor, n_shifts: int) -> Tensor:
+        """Critic scores less eta of all rows, shape (n, 1 + n_shifts), computed in chunks.
+
+        Column k pairs each x with the y of the k-th next row.
+        """
         critic = self.objective.eval().to(x.device).log_ratio
         x_embedding, y_embedding = critic.embed_x(x), critic.embed_y(y)
+        columns = []
+        for shift in range(n_shifts + 1):
+            partner = map_embedding(lambda e, k=shift: e.roll(-k, 0), y_embedding)
+            chunks = [
+                critic.combine(
+                    map_embedding(lambda e, rows=rows: e[rows], x_embedding),
+                    map_embedding(lambda e, rows=rows: e[rows], partner),
+                )
+                for rows in _chunks(len(x))
+            ]
+            columns.append(torch.cat(chunks))
+        return torch.stack(columns, dim=1)
 
-        def combine(shift):
-            partner = map_embedding(lambda e: e.roll(-shift, 0), y_embedding)
-            return torch.cat(
-                [
-                    critic.combine(
-                        map_embedding(lambda e: e[rows], x_embedding),
-                        map_embedding(lambda e: e[rows], partner),
-                    )
-                    for rows in _chunks(len(x))
-                ]
-            )
-
-        scores = torch.stack([combine(k) for k in range(n_shifts + 1)], dim=1)
-        scores = scores - self.log_normalizer
-        return scores[:, 0], scores[:, 1:]
+    def scores(self, x: Tensor, y: Tensor, n_shifts: int) -> Tensor:
+        """Estimates of the log density ratio, in the layout of `raw_scores`."""
+        raw = self.raw_scores(x, y, n_shifts)
+        return self.objective.cut_off(raw - self.log_normalizer)
 
     @torch.no_grad()
     def reference_scores(self, x: Tensor) -> Tensor:
@@ -207,7 +240,7 @@ class FittedCritic:
         critic = self.objective.eval().to(x.device).log_ratio
         reference = critic.embed_y(self.y_reference.to(x.device))
         chunks = [critic.all_pairs(critic.embed_x(chunk), reference) for chunk in x.split(512)]
-        return torch.cat(chunks) - self.log_normalizer
+        return self.objective.cut_off(torch.cat(chunks) - self.log_normalizer)
 
 
 def transform_margins(margins, values: np.ndarray) -> np.ndarray:
@@ -227,25 +260,26 @@ def log_ratio_scores(critics, X, Y, device: str, n_pairs: int = EVALUATION_PAIRS
     Returns
     -------
     joint_n : Tensor of shape (n,)
-        In the order of the rows.
     product_nK : Tensor of shape (n, K)
-        In the shuffled order.
+        Both in the shuffled order.
     """
     order = np.random.default_rng(0).permutation(len(X))
-    n_shifts = min(max(1, n_pairs // len(X)), len(X) - 1)
-    joint = product = 0.0
-    for critic in critics:
-        x, y = critic.tensors(X[order], Y[order], device)
-        critic_joint, critic_product = critic.scores(x, y, n_shifts)
-        joint, product = joint + critic_joint, product + critic_product
-    in_order = torch.empty_like(joint)
-    in_order[torch.as_tensor(order, device=joint.device)] = joint / len(critics)
-    return in_order, product / len(critics)
+    n_shifts = count_shifts(len(X), n_pairs)
+    total = sum(
+        critic.scores(*critic.tensors(X[order], Y[order], device), n_shifts) for critic in critics
+    )
+    mean = total / len(critics)
+    return mean[:, 0], mean[:, 1:]
 
 
-def bound_in_nats(bound: Bound, joint: Tensor, product: Tensor) -> float:
+def count_shifts(n_rows: int, n_pairs: int) -> int:
+    """How often to shift the rows for about `n_pairs` product pairs."""
+    return min(max(1, n_pairs // n_rows), n_rows - 1)
+
+
+def bound_in_nats(bound: Bound, joint: Tensor, product: Tensor) -> Tensor:
     """The bound at a critic that estimates the log density ratio."""
-    return float(bound.nats(joint + bound.offset, product + bound.offset))
+    return bound.nats(joint + bound.offset, product + bound.offset)
 
 
 def standard_error(joint: Tensor, product: Tensor) -> float:

@@ -55,7 +55,7 @@ class EtaDVEstimator(BaseMIEstimator):
     batch_size : int or "auto", default="auto"
         Pairs in a training batch. ``"auto"`` makes about 20 batches of the data, between 16
         and 1024 rows each.
-    max_epochs : int, default=100
+    max_epochs : int, default=200
         Largest number of passes over the data.
     cv : int, splitter or iterable, default=3
         Folds of the cross-fitting, as in scikit-learn.
@@ -158,7 +158,7 @@ class EtaDVEstimator(BaseMIEstimator):
         layer_norm=False,
         gaussian_term=True,
         batch_size="auto",
-        max_epochs=100,
+        max_epochs=200,
         cv=3,
         validation_fraction=0.15,
         patience=15,

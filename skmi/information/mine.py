@@ -48,7 +48,7 @@ class MINEEstimator(BaseMIEstimator):
     batch_size : int or "auto", default="auto"
         Pairs in a training batch. ``"auto"`` makes about 20 batches of the data, between 16
         and 1024 rows each.
-    max_epochs : int, default=100
+    max_epochs : int, default=200
         Largest number of passes over the data.
     cv : int, splitter or iterable, default=3
         Folds of the cross-fitting, as in scikit-learn. Pass ``TimeSeriesSplit`` or splits by
@@ -153,7 +153,7 @@ class MINEEstimator(BaseMIEstimator):
         moving_average_rate=0.1,
         learning_rate=5e-3,
         batch_size="auto",
-        max_epochs=100,
+        max_epochs=200,
         cv=3,
         validation_fraction=0.15,
         patience=15,
