@@ -262,6 +262,8 @@ class ModuleCritic(Critic):
         self.module = module
 
     def combine(self, x_embedding, y_embedding):
+        if y_embedding.ndim > x_embedding.ndim:  # several y for each x
+            return torch.stack([self.combine(x_embedding, y) for y in y_embedding])
         scores = self.module(x_embedding, y_embedding)
         n_pairs = len(x_embedding)
         if scores.shape not in [(n_pairs,), (n_pairs, 1)]:

@@ -18,7 +18,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
-from skmi.bounds import BOUNDS, Bound
+from skmi.bounds import Bound, dv
 from skmi.critics import GaussianCritic, SumCritic, as_critic, make_critic
 from skmi.exceptions import ConvergenceWarning, SaturationWarning
 from skmi.information._objective import (
@@ -61,6 +61,7 @@ class BaseMIEstimator(BaseNeuralEstimator):
         "gaussian_term": ["boolean"],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
+        "n_negatives": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "cv": ["cv_object"],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
@@ -214,7 +215,7 @@ class BaseMIEstimator(BaseNeuralEstimator):
         return critic, {
             "mi": float(bound_in_nats(bound, joint, product)),
             "train_mi": float(bound_in_nats(bound, *train_scores)),
-            "stderr": standard_error(joint, product),
+            "stderr": standard_error(bound, joint, product),
             "ceiling": np.log(product.shape[1] + 1 if bound.contrastive else len(test)),
             "converged": stop_data is None or trainer.stopped_early_,
             "history": [
@@ -348,6 +349,7 @@ class BaseMIEstimator(BaseNeuralEstimator):
                 critic,
                 bound,
                 eta=self._make_eta(n_y),
+                n_negatives=self.n_negatives,
                 moving_average_rate=getattr(self, "moving_average_rate", None),
             )
 
@@ -561,8 +563,7 @@ def _fit_gaussian_term(critic, fit_data, stop_data):
     with torch.no_grad():
         for scale in (0.0, 0.5, 1.0):
             term.scale.fill_(scale)
-            joint, product = shifted_scores(
-                term, term.embed_x(x), term.embed_y(y), min(256, len(x) - 1)
-            )
-            values[scale] = float(BOUNDS["dv"].nats(joint, product))
+            embeddings = term.embed_x(x), term.embed_y(y)
+            scores = shifted_scores(term, *embeddings, count_shifts(len(x), EVALUATION_PAIRS))
+            values[scale] = float(dv(scores[:, 0], scores[:, 1:]))
     term.scale.fill_(max(values, key=values.get))

@@ -14,22 +14,31 @@ from skmi.networks import mlp
 #: Product pairs scored for one validation of a training, and for one final evaluation.
 VALIDATION_PAIRS = 2**16
 EVALUATION_PAIRS = 2**18
-#: Rows scored at once outside training, which bounds the memory of an evaluation.
-CHUNK_ROWS = 2**16
+#: Pairs scored at once, which bounds the memory of an evaluation.
+CHUNK_PAIRS = 2**13
 
 
-def shifted_scores(critic: Critic, x_embedding, y_embedding, n_shifts: int):
-    """Scores of the true pairs, and of each x with the partners of the next rows.
+def shifted_scores(critic: Critic, x_embedding, y_embedding, n_shifts: int) -> Tensor:
+    """Scores of each x with its own y and with those of the next rows.
 
-    Returns ``joint_B`` and ``product_BK`` with K = n_shifts. The rows must be in random
-    order; shifting them pairs no x with its own y.
+    Returns shape (n, 1 + n_shifts): column 0 holds the true pairs, column k pairs row i with
+    the y of row i + k. The rows must be in random order, so that these are product samples.
     """
-    joint_B = critic.combine(x_embedding, y_embedding)
-    product_BK = [
-        critic.combine(x_embedding, map_embedding(lambda e, k=k: e.roll(-k, 0), y_embedding))
-        for k in range(1, n_shifts + 1)
-    ]
-    return joint_B, torch.stack(product_BK, dim=1)
+    n_rows = len(y_embedding[0] if isinstance(y_embedding, tuple) else y_embedding)
+    shifts_at_once = max(1, CHUNK_PAIRS // n_rows)
+    rows = torch.arange(n_rows)
+    blocks = []
+    for some_rows in rows.split(CHUNK_PAIRS):
+        x_rows = x_embedding
+        if len(some_rows) < n_rows:
+            x_rows = map_embedding(lambda e, i=some_rows: e[i], x_embedding)
+        columns = []
+        for shifts in torch.arange(n_shifts + 1).split(shifts_at_once):
+            partners = (some_rows + shifts[:, None]) % n_rows
+            y_rows = map_embedding(lambda e, i=partners: e[i.to(e.device)], y_embedding)
+            columns.append(critic.combine(x_rows, y_rows))
+        blocks.append(torch.cat(columns).T)
+    return torch.cat(blocks)
 
 
 class ScalarEta(nn.Module):
@@ -94,7 +103,7 @@ class CriticObjective(nn.Module):
     """Minus a bound, as a function of a batch of pairs.
 
     Product samples are the other pairs of the batch: all of them where the critic scores all
-    pairs by one matrix product or the bound contrasts them, else the next row's y.
+    pairs by one matrix product or the bound contrasts them, else the y of the next rows.
 
     Parameters
     ----------
@@ -105,6 +114,9 @@ class CriticObjective(nn.Module):
     eta : nn.Module or None
         The normaliser of eta-DV and a-DV, a function of y. With r = T - eta(y) both bounds
         read ``E_P[r] - E_Q[e^r] + 1``.
+    n_negatives : int
+        Product pairs for each joint pair of a training batch, where they are scored one by
+        one.
     moving_average_rate : float or None
         Weight of a batch in MINE's moving average of E_Q[e^T]; None leaves the gradient
         uncorrected.
@@ -123,10 +135,12 @@ class CriticObjective(nn.Module):
         bound: Bound,
         *,
         eta: nn.Module | None = None,
+        n_negatives: int = 1,
         moving_average_rate: float | None = None,
     ):
         super().__init__()
         self.critic, self.eta, self.bound = critic, eta, bound
+        self.n_negatives = n_negatives
         self.moving_average_rate = moving_average_rate
         self.ceiling = float("inf")
         self.register_buffer("log_ema", torch.tensor(torch.nan))
@@ -142,8 +156,10 @@ class CriticObjective(nn.Module):
         if self.training and (self.bound.contrastive or critic.factorized):
             joint, product = split_matrix(critic.all_pairs(*embeddings))
         else:
-            n_shifts = 1 if self.training else count_shifts(len(x), VALIDATION_PAIRS)
-            joint, product = shifted_scores(critic, *embeddings, n_shifts)
+            n_pairs = self.n_negatives * len(x) if self.training else VALIDATION_PAIRS
+            n_shifts = count_shifts(len(x), n_pairs)
+            scores = shifted_scores(critic, *embeddings, n_shifts)
+            joint, product = scores[:, 0], scores[:, 1:]
         if not self.training:
             if self.bound.needs_normalizer:
                 constant = log_normalizer(product, self.ceiling)
@@ -210,27 +226,12 @@ class FittedCritic:
 
     @torch.no_grad()
     def raw_scores(self, x: Tensor, y: Tensor, n_shifts: int) -> Tensor:
-        """Critic scores less eta of all rows, shape (n, 1 + n_shifts), computed in chunks.
-
-        Column k pairs each x with the y of the k-th next row.
-        """
+        """Critic scores less eta of all rows, in the layout of `shifted_scores`."""
         critic = self.objective.eval().to(x.device).log_ratio
-        x_embedding, y_embedding = critic.embed_x(x), critic.embed_y(y)
-        columns = []
-        for shift in range(n_shifts + 1):
-            partner = map_embedding(lambda e, k=shift: e.roll(-k, 0), y_embedding)
-            chunks = [
-                critic.combine(
-                    map_embedding(lambda e, rows=rows: e[rows], x_embedding),
-                    map_embedding(lambda e, rows=rows: e[rows], partner),
-                )
-                for rows in _chunks(len(x))
-            ]
-            columns.append(torch.cat(chunks))
-        return torch.stack(columns, dim=1)
+        return shifted_scores(critic, critic.embed_x(x), critic.embed_y(y), n_shifts)
 
     def scores(self, x: Tensor, y: Tensor, n_shifts: int) -> Tensor:
-        """Estimates of the log density ratio, in the layout of `raw_scores`."""
+        """Estimates of the log density ratio, in the same layout."""
         raw = self.raw_scores(x, y, n_shifts)
         return self.objective.cut_off(raw - self.log_normalizer)
 
@@ -282,19 +283,18 @@ def bound_in_nats(bound: Bound, joint: Tensor, product: Tensor) -> Tensor:
     return bound.nats(joint + bound.offset, product + bound.offset)
 
 
-def standard_error(joint: Tensor, product: Tensor) -> float:
-    """Standard error of a bound at its optimum, from the spread of the log ratios.
+def standard_error(bound: Bound, joint: Tensor, product: Tensor) -> float:
+    """Standard error of a bound at its optimum, from the spread of its terms over the pairs.
 
     The joint term is a mean of n values. The product term is a mean of density ratios, whose
     projections on x and y alone are constant at the optimum, so that its N pairs count as if
-    independent.
+    independent. InfoNCE is one mean, of rows.
     """
+    if bound.contrastive:
+        rows = joint - torch.cat([joint[:, None], product], dim=1).logsumexp(1)
+        return float((rows.var() / rows.numel()).sqrt())
     ratios = (product - log_mean_exp(product)).exp()
     return float((joint.var() / joint.numel() + ratios.var() / ratios.numel()).sqrt())
-
-
-def _chunks(n_rows: int):
-    return [slice(start, start + CHUNK_ROWS) for start in range(0, n_rows, CHUNK_ROWS)]
 
 
 def _to_tensor(values: np.ndarray, device: str) -> Tensor:

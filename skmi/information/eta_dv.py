@@ -55,6 +55,9 @@ class EtaDVEstimator(BaseMIEstimator):
     batch_size : int or "auto", default="auto"
         Pairs in a training batch. ``"auto"`` makes about 20 batches of the data, between 16
         and 1024 rows each.
+    n_negatives : int, default=4
+        Product pairs scored for each joint pair of a batch. Critics whose scores are inner
+        products, and InfoNCE, use all pairs of the batch instead.
     max_epochs : int, default=200
         Largest number of passes over the data.
     cv : int, splitter or iterable, default=3
@@ -158,6 +161,7 @@ class EtaDVEstimator(BaseMIEstimator):
         layer_norm=False,
         gaussian_term=True,
         batch_size="auto",
+        n_negatives=4,
         max_epochs=200,
         cv=3,
         validation_fraction=0.15,
@@ -185,6 +189,7 @@ class EtaDVEstimator(BaseMIEstimator):
         self.layer_norm = layer_norm
         self.gaussian_term = gaussian_term
         self.batch_size = batch_size
+        self.n_negatives = n_negatives
         self.max_epochs = max_epochs
         self.cv = cv
         self.validation_fraction = validation_fraction
