@@ -32,6 +32,7 @@ __all__ = [
     "SeparableCritic",
     "SumCritic",
     "as_critic",
+    "count_rows",
     "make_critic",
     "map_embedding",
 ]
@@ -285,6 +286,11 @@ def map_embedding(function, embedding):
     if isinstance(embedding, tuple):
         return tuple(map_embedding(function, part) for part in embedding)
     return function(embedding)
+
+
+def count_rows(embedding) -> int:
+    """Number of rows of an embedding."""
+    return count_rows(embedding[0]) if isinstance(embedding, tuple) else len(embedding)
 
 
 def _whitening(centred: np.ndarray) -> np.ndarray:

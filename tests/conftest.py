@@ -6,6 +6,9 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np
 import pytest
+import torch
+
+torch.set_num_threads(1)  # the tests run in parallel processes
 
 
 @pytest.fixture

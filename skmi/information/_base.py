@@ -61,7 +61,7 @@ class BaseMIEstimator(BaseNeuralEstimator):
         "gaussian_term": ["boolean"],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
-        "n_negatives": [Interval(Integral, 1, None, closed="left")],
+        "n_negatives": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "cv": ["cv_object"],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
@@ -84,6 +84,9 @@ class BaseMIEstimator(BaseNeuralEstimator):
 
     def _make_eta(self, n_y: int) -> torch.nn.Module | None:
         return None
+
+    def _collect_eta(self) -> None:
+        """Set the fitted attributes of the normaliser, if any."""
 
     def _players(self) -> list[Player]:
         return [Player("critic", self.learning_rate)]
@@ -247,6 +250,7 @@ class BaseMIEstimator(BaseNeuralEstimator):
         self.mi_ = float(weights @ self.fold_scores_)
         self.train_mi_ = float(weights @ [e["train_mi"] for e in evaluations])
         self.stderr_ = float(np.sqrt(weights**2 @ [e["stderr"] ** 2 for e in evaluations]))
+        self._collect_eta()
         if warn:
             self._warn(bound, evaluations)
         return self
@@ -345,11 +349,14 @@ class BaseMIEstimator(BaseNeuralEstimator):
                 )
                 if self._has_gaussian_term(n_x, n_y):
                     critic = SumCritic(critic, GaussianCritic(n_x, n_y))
+            n_negatives = self.n_negatives
+            if n_negatives == "auto":
+                n_negatives = 31 if bound.contrastive else 4
             return CriticObjective(
                 critic,
                 bound,
                 eta=self._make_eta(n_y),
-                n_negatives=self.n_negatives,
+                n_negatives=n_negatives,
                 moving_average_rate=getattr(self, "moving_average_rate", None),
             )
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skmi.bounds import Bound, log_mean_exp, split_matrix, update_log_ema
-from skmi.critics import Critic, map_embedding
+from skmi.critics import Critic, count_rows, map_embedding
 from skmi.networks import mlp
 
 #: Product pairs scored for one validation of a training, and for one final evaluation.
@@ -24,7 +24,7 @@ def shifted_scores(critic: Critic, x_embedding, y_embedding, n_shifts: int) -> T
     Returns shape (n, 1 + n_shifts): column 0 holds the true pairs, column k pairs row i with
     the y of row i + k. The rows must be in random order, so that these are product samples.
     """
-    n_rows = len(y_embedding[0] if isinstance(y_embedding, tuple) else y_embedding)
+    n_rows = count_rows(y_embedding)
     shifts_at_once = max(1, CHUNK_PAIRS // n_rows)
     rows = torch.arange(n_rows)
     blocks = []
@@ -102,8 +102,8 @@ def log_normalizer(product: Tensor, ceiling: float, n_iterations: int = 16) -> T
 class CriticObjective(nn.Module):
     """Minus a bound, as a function of a batch of pairs.
 
-    Product samples are the other pairs of the batch: all of them where the critic scores all
-    pairs by one matrix product or the bound contrasts them, else the y of the next rows.
+    Product samples are other pairs of the batch: all of them where the critic scores all pairs
+    by one matrix product, else each x with the y of the next `n_negatives` rows.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class CriticObjective(nn.Module):
     def forward(self, x: Tensor, y: Tensor, player: str | None = None) -> dict[str, Tensor]:
         critic = self.log_ratio
         embeddings = critic.embed_x(x), critic.embed_y(y)
-        if self.training and (self.bound.contrastive or critic.factorized):
+        if self.training and critic.factorized:
             joint, product = split_matrix(critic.all_pairs(*embeddings))
         else:
             n_pairs = self.n_negatives * len(x) if self.training else VALIDATION_PAIRS

@@ -55,9 +55,9 @@ class EtaDVEstimator(BaseMIEstimator):
     batch_size : int or "auto", default="auto"
         Pairs in a training batch. ``"auto"`` makes about 20 batches of the data, between 16
         and 1024 rows each.
-    n_negatives : int, default=4
-        Product pairs scored for each joint pair of a batch. Critics whose scores are inner
-        products, and InfoNCE, use all pairs of the batch instead.
+    n_negatives : int or "auto", default="auto"
+        Product pairs scored for each joint pair of a batch. ``"auto"`` is 4, and 31 for
+        InfoNCE. Critics whose scores are inner products use all pairs of the batch instead.
     max_epochs : int, default=200
         Largest number of passes over the data.
     cv : int, splitter or iterable, default=3
@@ -98,9 +98,9 @@ class EtaDVEstimator(BaseMIEstimator):
         Cross-fitted estimate of I(X; Y) in nats: the bound on held-out rows, averaged.
     stderr_ : float
         Standard error of ``mi_`` in nats.
-    eta_ : float or ndarray of shape (n_folds,)
-        The learned eta of each fold's critic. Not set with ``a_dv=True``, where eta is a
-        function: see `eta`.
+    eta_ : ndarray of shape (n_folds,)
+        The learned eta of each fold's critic, which estimates :math:`\log E[e^T]`. Not set
+        with ``a_dv=True``, where eta is a function of y.
     fold_scores_ : ndarray of shape (n_folds,)
         The bound on each fold.
     train_mi_ : float
@@ -161,7 +161,7 @@ class EtaDVEstimator(BaseMIEstimator):
         layer_norm=False,
         gaussian_term=True,
         batch_size="auto",
-        n_negatives=4,
+        n_negatives="auto",
         max_epochs=200,
         cv=3,
         validation_fraction=0.15,
@@ -215,6 +215,10 @@ class EtaDVEstimator(BaseMIEstimator):
             return ScalarEta()
         widths = self._check_widths("hidden_layer_sizes")
         return EtaNetwork(n_y, widths, self.activation, self.layer_norm)
+
+    def _collect_eta(self) -> None:
+        if not self.a_dv:
+            self.eta_ = np.array([float(c.objective.eta.value) for c in self.critics_])
 
     def _players(self) -> list[Player]:
         return [

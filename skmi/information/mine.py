@@ -49,9 +49,9 @@ class MINEEstimator(BaseMIEstimator):
     batch_size : int or "auto", default="auto"
         Pairs in a training batch. ``"auto"`` makes about 20 batches of the data, between 16
         and 1024 rows each.
-    n_negatives : int, default=4
-        Product pairs scored for each joint pair of a batch. Critics whose scores are inner
-        products, and InfoNCE, use all pairs of the batch instead.
+    n_negatives : int or "auto", default="auto"
+        Product pairs scored for each joint pair of a batch. ``"auto"`` is 4, and 31 for
+        InfoNCE. Critics whose scores are inner products use all pairs of the batch instead.
     max_epochs : int, default=200
         Largest number of passes over the data.
     cv : int, splitter or iterable, default=3
@@ -157,7 +157,7 @@ class MINEEstimator(BaseMIEstimator):
         moving_average_rate=None,
         learning_rate=5e-3,
         batch_size="auto",
-        n_negatives=4,
+        n_negatives="auto",
         max_epochs=200,
         cv=3,
         validation_fraction=0.15,
