@@ -512,14 +512,18 @@ class Trainer(skorch.NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         generator = None
-        if training:
+        if training:  # seeded anew in every epoch, so that training can be interrupted and resumed
             generator = torch.Generator("cpu" if isinstance(dataset, Dataset) else self.device)
-            generator.manual_seed(self.seed + self.n_epochs_before_ + len(self.history))
+            self.generator_ = generator
         batch_size = self.batch_size if training else self.validation_batch_size
         if isinstance(dataset, Dataset):
             return _LoadedBatches(dataset, batch_size, generator, self.device, self.num_workers)
         tensors = [tensor.to(self.device) for tensor in dataset]
         return TensorBatches(tensors, batch_size, generator)
+
+    def on_epoch_begin(self, net, **kwargs):
+        super().on_epoch_begin(net, **kwargs)
+        self.generator_.manual_seed(self.seed + self.n_epochs_before_ + len(self.history))
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
         pass  # skorch would open a history row here, and memory would grow with the steps

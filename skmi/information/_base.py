@@ -196,7 +196,13 @@ class BaseMIEstimator(BaseNeuralEstimator):
             critic.y_reference = fit_data[1][:REFERENCE_ROWS]
             _fit_gaussian_term(critic.objective.to(device).critic, fit_data, stop_data)
         trainer = self._make_trainer(
-            critic.objective, len(fit_rows), stop_data is not None, device, seed, label
+            critic.objective,
+            len(fit_rows),
+            patience=self.patience if stop_data else None,
+            averaging=self.averaging if epochs is None else 0.0,  # averages span one call only
+            device=device,
+            seed=seed,
+            progress=label if self.verbose else None,
         )
         if context is not None:
             task = context.subcontext(task_name="fold", max_subtasks=self.max_epochs)
@@ -372,7 +378,7 @@ class BaseMIEstimator(BaseNeuralEstimator):
             )
         return tuple(int(w) for w in widths)
 
-    def _make_trainer(self, objective, n_rows, can_stop, device, seed, label) -> Trainer:
+    def _make_trainer(self, objective, n_rows, **options) -> Trainer:
         batch_size = self.batch_size
         if batch_size == "auto":  # about 20 steps an epoch, within what suits the optimiser
             batch_size = int(min(2 ** np.clip(round(np.log2(n_rows / 20)), 4, 10), n_rows))
@@ -385,14 +391,10 @@ class BaseMIEstimator(BaseNeuralEstimator):
             "players": self._players(),
             "max_epochs": self.max_epochs,
             "batch_size": batch_size,
-            "patience": self.patience if can_stop else None,
             "tolerance": self.tolerance,
-            "averaging": self.averaging,
             "gradient_clipping": self.gradient_clipping,
             "schedule": self.learning_rate_schedule,
-            "seed": seed,
-            "device": device,
-            "progress": label if self.verbose else None,
+            **options,
         }
         return Trainer(objective, **options | (self.trainer_options or {}))
 

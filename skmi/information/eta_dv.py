@@ -218,7 +218,7 @@ class EtaDVEstimator(BaseMIEstimator):
 
     def _collect_eta(self) -> None:
         if not self.a_dv:
-            self.eta_ = np.array([float(c.objective.eta.value) for c in self.critics_])
+            self.eta_ = np.array([c.objective.eta.value.item() for c in self.critics_])
 
     def _players(self) -> list[Player]:
         return [

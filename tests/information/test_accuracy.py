@@ -143,9 +143,7 @@ def test_one_call(gaussian_pair):
     assert result.estimate == pytest.approx(truth, abs=5 * result.stderr + 0.01)
     assert result.fold_values.shape == (4,)
     assert result.lower_bound == pytest.approx(result.fold_values.mean(), abs=1e-3)
-    assert result.estimate == pytest.approx(
-        (result.estimator.mi_ + result.estimator.train_mi_) / 2
-    )
+    assert result.estimate == pytest.approx((result.estimator.mi_ + result.estimator.train_mi_) / 2)
     assert f"{result.estimate:.3f}" in repr(result) and "4 folds of 3000 pairs" in repr(result)
     assert float(result) == result.estimate
     vector = mutual_info(X[:, 0], Y[:, 0], cv=2, random_state=0)
