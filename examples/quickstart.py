@@ -108,7 +108,9 @@ bars.legend(frameon=False, loc="lower right")
 critic = results["digits: image | label"].estimator
 pointwise = critic.score_samples(digits.images, digits.target)
 ranked = np.argsort(pointwise)
-right.suptitle("Digits: nats that an image carries about its label\n(top rows least, bottom rows most)")
+right.suptitle(
+    "Digits: nats that an image carries about its label\ntop rows least, bottom rows most"
+)
 for axes, i in zip(right.subplots(4, 6).flat, [*ranked[:12], *ranked[-12:]], strict=True):
     axes.imshow(digits.images[i], cmap="gray_r")
     axes.set_title(f"{digits.target[i]}: {pointwise[i]:.1f}", fontsize=8, pad=2)

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from skorch.callbacks import Callback
 
 from skmi import _persistence
+from skmi.training import StopTraining
 
 __all__ = ["BaseNeuralEstimator", "infer_device", "seeded_initialization"]
 
@@ -72,7 +73,8 @@ class FitTaskCallback(Callback):
         self.epoch_.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
 
     def on_epoch_end(self, net, **kwargs):
-        self.epoch_.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=self.y)
+        if self.epoch_.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=self.y):
+            raise StopTraining
 
 
 class BaseNeuralEstimator(CallbackSupportMixin, BaseEstimator):

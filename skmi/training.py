@@ -32,6 +32,7 @@ __all__ = [
     "LearningRateSchedule",
     "Player",
     "ProgressBar",
+    "StopTraining",
     "TensorBatches",
     "Trainer",
     "schedule_factor",
@@ -155,6 +156,10 @@ class Player:
 
 
 # ------------------------------------------------------------------------ callbacks
+
+
+class StopTraining(KeyboardInterrupt):
+    """Raised by a callback to end training in good order, after the current epoch."""
 
 
 class AveragedWeights(Callback):
@@ -435,7 +440,7 @@ class Trainer(skorch.NeuralNet):
         except KeyboardInterrupt as interrupt:
             # skorch's callbacks end training by raising KeyboardInterrupt, and skorch swallows
             # it. A real Ctrl-C must get through: `partial_fit` raises it again.
-            if not self.stopped_early_:
+            if not (self.stopped_early_ or isinstance(interrupt, StopTraining)):
                 self.interrupt_ = interrupt
             raise
 

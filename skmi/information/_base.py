@@ -127,6 +127,7 @@ class BaseMIEstimator(BaseNeuralEstimator):
         with self._fit_life_cycle(keep=go_on):
             return self._cross_fit(X, y, go_on=go_on)
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y):
         """Train each critic for one more epoch on these data, without early stopping.
@@ -159,7 +160,11 @@ class BaseMIEstimator(BaseNeuralEstimator):
                 "Keep cv, or set warm_start=False."
             )
         device = infer_device(self.device)
-        context = self._callback_context(X, y, len(folds))
+        context = None
+        if hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx"):
+            context = self._init_callback_context(max_subtasks=len(folds))
+            context.call_on_fit_task_begin(estimator=self, X=X, y=Y)
+        in_process = effective_n_jobs(self.n_jobs) == 1
         seeds = np.random.SeedSequence(seed).generate_state(len(folds))
         results = Parallel(n_jobs=self.n_jobs)(
             delayed(self._fit_fold)(
@@ -173,12 +178,12 @@ class BaseMIEstimator(BaseNeuralEstimator):
                 previous=self.critics_[i] if go_on else None,
                 epochs=epochs,
                 label=f"{type(self).__name__} fold {i + 1}/{len(folds)}",
-                context=context,
+                context=context if in_process else None,
             )
             for i, (train, test) in enumerate(folds)
         )
         if context is not None:
-            context.call_on_fit_task_end(estimator=self, X=X, y=y)
+            context.call_on_fit_task_end(estimator=self, X=X, y=Y)
         return self._collect(bound, folds, results, device, warn=epochs is None)
 
     def _fit_fold(
@@ -269,7 +274,7 @@ class BaseMIEstimator(BaseNeuralEstimator):
                 f"max_epochs={self.max_epochs}: the estimate may be too low. Raise max_epochs or "
                 "learning_rate, or the tolerance.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=7,
             )
         ceiling = min(e["ceiling"] for e in evaluations)
         if self.mi_ > ceiling - 1:
@@ -283,18 +288,10 @@ class BaseMIEstimator(BaseNeuralEstimator):
                 f"held-out samples can certify with bound={bound.name!r}; the truth may be far "
                 f"higher. {remedy}.",
                 SaturationWarning,
-                stacklevel=5,
+                stacklevel=7,
             )
 
     # ------------------------------------------------------------ pieces of a fit
-
-    def _callback_context(self, X, y, n_folds):
-        """The task of scikit-learn's callbacks, if there are any and this process runs them."""
-        if not hasattr(self, "_skl_callbacks") and not hasattr(self, "_parent_callback_ctx"):
-            return None
-        context = self._init_callback_context(max_subtasks=n_folds)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        return context if effective_n_jobs(self.n_jobs) == 1 else None
 
     def _folds(self, X, Y, seed):
         n_samples = len(X)

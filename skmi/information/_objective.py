@@ -212,10 +212,11 @@ class FittedCritic:
     training_state: dict | None = field(default=None, repr=False)
 
     def __getstate__(self):
-        state = dict(vars(self))
-        state["objective"] = copy.deepcopy(self.objective).cpu()
-        state["y_reference"] = self.y_reference.cpu()
-        return state
+        return vars(self) | {
+            "objective": copy.deepcopy(self.objective).cpu(),
+            "y_reference": self.y_reference.cpu(),
+            "training_state": _on_cpu(self.training_state),
+        }
 
     def tensors(self, X, Y, device: str) -> tuple[Tensor, Tensor]:
         """X and Y with transformed margins, as float32 tensors on the device."""
@@ -295,6 +296,15 @@ def standard_error(bound: Bound, joint: Tensor, product: Tensor) -> float:
         return float((rows.var() / rows.numel()).sqrt())
     ratios = (product - log_mean_exp(product)).exp()
     return float((joint.var() / joint.numel() + ratios.var() / ratios.numel()).sqrt())
+
+
+def _on_cpu(tree):
+    """A nest of dicts and lists with its tensors on the CPU, so that any machine can load it."""
+    if isinstance(tree, dict):
+        return {key: _on_cpu(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_on_cpu(value) for value in tree]
+    return tree.cpu() if isinstance(tree, Tensor) else tree
 
 
 def _to_tensor(values: np.ndarray, device: str) -> Tensor:

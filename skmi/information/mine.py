@@ -18,8 +18,8 @@ class MINEEstimator(BaseMIEstimator):
 
     .. math:: I(X; Y) \ge E_{p(x, y)}[T] - \log E_{p(x) p(y)}[e^T].
 
-    One critic is trained per fold of ``cv`` and evaluated on the rows of its fold, so that ``mi_`` is
-    computed on data that no part of training has seen, yet uses every row.
+    One critic is trained per fold of ``cv`` and evaluated on the rows of its fold, so that
+    ``mi_`` is computed on data that no part of training has seen, yet uses every row.
 
     Parameters
     ----------

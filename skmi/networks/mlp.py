@@ -1,6 +1,7 @@
 """Multilayer perceptrons."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import nn
 
@@ -50,7 +51,7 @@ def mlp(
 
     if activate_input:
         activate(sizes[0])
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         layers.append(nn.Linear(n_in, n_out))
         activate(n_out)
     del layers[-2 if layer_norm else -1 :]

@@ -71,7 +71,7 @@ def test_data_frames(data):
 
 
 def test_images_are_first_class(data):
-    X, Y = data
+    X, _ = data
     images = np.random.default_rng(0).normal(size=(400, 2, 4, 4))
     images[:, 0, 0, 0] = X[:, 0]
     fitted = MINEEstimator(**QUICK).fit(images, X[:, :1])
@@ -257,7 +257,7 @@ def test_every_way_of_saving_keeps_the_scores(data, tmp_path, estimator, labels)
 
 def test_saving_refuses_what_needs_pickle(data, tmp_path):
     fitted = MINEEstimator(critic=DistanceCritic(), **QUICK).fit(*data)
-    with pytest.raises(TypeError, match="parameters.*joblib"):
+    with pytest.raises(TypeError, match=r"parameters.*joblib"):
         fitted.save(tmp_path / "critic.safetensors")
     MINEEstimator(**QUICK).fit(*data).save(tmp_path / "mine.safetensors")
     with pytest.raises(ValueError, match="holds a MINEEstimator, not a EtaDVEstimator"):
@@ -381,7 +381,7 @@ def test_sparse_data_are_refused_by_name(data):
     sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(TypeError, match="for X"):
         MINEEstimator().fit(sparse.csr_array(data[0]), data[1])
-    with pytest.raises(TypeError, match="[Ss]parse"):
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
         MINEEstimator().fit(data[0], sparse.csr_array(data[1]))
 
 
