@@ -10,17 +10,16 @@ from joblib import effective_n_jobs
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.utils import check_array
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
 from skmi.bounds import Bound, dv
 from skmi.critics import GaussianCritic, SumCritic, as_critic, make_critic
 from skmi.exceptions import ConvergenceWarning, SaturationWarning
+from skmi.information._data import PairDataMixin
 from skmi.information._objective import (
     EVALUATION_PAIRS,
     CriticObjective,
@@ -37,14 +36,13 @@ from skmi.networks import ACTIVATIONS
 from skmi.preprocessing import NormalScores
 from skmi.training import Player, Trainer
 
-FLOATS = [np.float64, np.float32]
 #: Number of y that stand for its marginal in `score_samples(X)`.
 REFERENCE_ROWS = 512
 #: Columns beyond which the Gaussian term is left out.
 GAUSSIAN_TERM_COLUMNS = 1000
 
 
-class BaseMIEstimator(BaseNeuralEstimator):
+class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
     """Base class of estimators that train one critic per fold.
 
     Each critic is trained on the rows outside its fold, a part of which tells it when to
@@ -395,75 +393,6 @@ class BaseMIEstimator(BaseNeuralEstimator):
         }
         return Trainer(objective, **options | (self.trainer_options or {}))
 
-    # ------------------------------------------------------------ data
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.input_tags.three_d_array = True
-        return tags
-
-    def _validate(self, X, y, *, reset: bool):
-        """X as a float array, and y as a float array of columns (one-hot for labels)."""
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        X = validate_data(
-            self, X, dtype=FLOATS, allow_nd=True, ensure_min_samples=2 if reset else 1, reset=reset
-        )
-        Y = self._encode_target(y, reset=reset)
-        if len(X) != len(Y):
-            raise ValueError(
-                "X and y must have the same number of rows (one pair a row), got "
-                f"{len(X)} and {len(Y)}."
-            )
-        if reset:
-            self.x_shape_, self.y_shape_ = X.shape[1:], Y.shape[1:]
-        self._check_trailing_shape("X", X, self.x_shape_)
-        self._check_trailing_shape("y", Y, self.y_shape_)
-        return X, Y
-
-    def _check_trailing_shape(self, name, values, expected):
-        if values.shape[1:] != tuple(expected):
-            raise ValueError(
-                f"{name} has rows of shape {values.shape[1:]}, but {type(self).__name__} was "
-                f"fitted with rows of shape {tuple(expected)}."
-            )
-
-    def _encode_target(self, y, *, reset: bool):
-        y = check_array(y, dtype=None, ensure_2d=False, allow_nd=True, input_name="y")
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y.ravel()
-        if reset:
-            self.target_type_ = self._infer_target_type(y)
-            if self.target_type_ == "labels":
-                encoder = OneHotEncoder(sparse_output=False, dtype=np.float32)
-                self.target_encoder_ = encoder.fit(self._label_column(y))
-        if self.target_type_ == "labels":
-            return self.target_encoder_.transform(self._label_column(y))
-        Y = check_array(y, dtype=FLOATS, ensure_2d=False, allow_nd=True, input_name="y")
-        return Y.reshape(-1, 1) if Y.ndim == 1 else Y
-
-    def _label_column(self, y):
-        if y.ndim != 1:
-            raise ValueError(
-                f"y must be one column to be read as labels, got shape {y.shape}. Use "
-                "target_type='continuous' for several columns of numbers."
-            )
-        if y.dtype == object and any(value is None for value in y):
-            raise ValueError("y contains None. Drop the rows without a label.")
-        return y.reshape(-1, 1)
-
-    def _infer_target_type(self, y) -> str:
-        if self.target_type != "auto":
-            return self.target_type
-        if y.ndim == 1 and y.dtype.kind in "OUSb":
-            return "labels"
-        discrete = type_of_target(y) in ("binary", "multiclass")
-        few = discrete and len(np.unique(y)) <= max(2, len(y) // 20)
-        return "labels" if few else "continuous"
-
     # ------------------------------------------------------------ using the critics
 
     def score(self, X, y):
@@ -505,8 +434,7 @@ class BaseMIEstimator(BaseNeuralEstimator):
         """
         check_is_fitted(self)
         if y is None:
-            X = validate_data(self, X, dtype=FLOATS, allow_nd=True, reset=False)
-            self._check_trailing_shape("X", X, self.x_shape_)
+            X = self._validate_X(X)
             return np.mean([self._specific_information(c, X) for c in self.critics_], axis=0)
         X, Y = self._validate(X, y, reset=False)
         total = 0.0

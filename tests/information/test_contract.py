@@ -365,9 +365,9 @@ NAN, INF = np.array([[np.nan, 0.0]]), np.array([[np.inf, 0.0]])
         (lambda X: X[:5], lambda y: y[:5], "n_samples=5 is too few for cv=3"),
         (lambda X: X[:, :0], None, "0 feature"),
         (lambda X: X[:, 0], None, "2D array"),
-        (lambda X: np.array([["a", "b"]] * len(X)), None, "could not convert string"),
+        (lambda X: np.array([["a", "b"]] * len(X)), None, "X has values that are not numbers.*'a'"),
         (None, lambda y: None, "requires y"),
-        (None, lambda y: np.array([["a", "b"]] * len(y)), "could not convert string"),
+        (None, lambda y: np.array([["a", "b"]] * len(y)), "y has values that are not numbers"),
         (None, lambda y: np.array(["a", None] * (len(y) // 2), dtype=object), "None"),
     ],
 )
