@@ -26,8 +26,9 @@ templates_path = ["_templates"]
 default_role = "py:obj"
 
 autodoc_typehints_format = "short"
+autodoc_inherit_docstrings = False  # skorch's docstrings are not those of the overrides here
 maximum_signature_line_length = 100
-numpydoc_show_class_members = False  # _templates/autosummary/class.rst lists the methods
+numpydoc_show_class_members = False  # autodoc shows the documented ones
 
 html_theme = "furo" if find_spec("furo") else "alabaster"
 html_title = f"skmi {release}"

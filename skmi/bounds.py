@@ -71,8 +71,8 @@ def split_matrix(scores_BB: Tensor) -> tuple[Tensor, Tensor]:
     product_BK : Tensor of shape (B, B - 1)
         The off-diagonal scores; row i keeps the order of row i of the matrix.
     """
-    n_rows, n_columns = scores_BB.shape
-    if n_rows != n_columns or n_rows < 2:
+    n_rows = len(scores_BB)
+    if scores_BB.shape != (n_rows, n_rows) or n_rows < 2:
         raise ValueError(
             "scores_BB must be a square matrix with at least 2 rows (all pairs of a batch), "
             f"got shape {tuple(scores_BB.shape)}."
@@ -85,7 +85,7 @@ def split_matrix(scores_BB: Tensor) -> tuple[Tensor, Tensor]:
 
 def straight_through(value: Tensor, surrogate: Tensor) -> Tensor:
     """A tensor with the value of `value` and the gradient of `surrogate`."""
-    return surrogate + (value - surrogate).detach()
+    return value.detach() + (surrogate - surrogate.detach())
 
 
 # --------------------------------------------------------------------------- values
@@ -118,7 +118,7 @@ def eta_dv(joint: Tensor, product: Tensor, eta: Tensor | float | None = None) ->
     ``eta = 0``. Source: Improved MI estimation (eta-DV, 2020), eq. 8, Lemmas 1 and 2.
     """
     log_mean = log_mean_exp(product)
-    eta = log_mean if eta is None else torch.as_tensor(eta).to(log_mean)
+    eta = log_mean if eta is None else torch.as_tensor(eta, dtype=log_mean.dtype)
     return joint.mean() - (log_mean - eta).exp() - eta + 1
 
 
@@ -153,10 +153,11 @@ def infonce(joint: Tensor, product: Tensor) -> Tensor:
     joint : Tensor of shape (B,)
     product : Tensor of shape (B, K - 1)
     """
-    if product.ndim != 2 or len(product) != len(joint):
+    if joint.ndim != 1 or product.ndim != 2 or len(product) != len(joint):
         raise ValueError(
-            "infonce contrasts each true pair with the product scores of its own row: product "
-            f"must have shape ({len(joint)}, K - 1), got {tuple(product.shape)}."
+            "infonce contrasts each true pair with the product scores of its own row: joint must "
+            f"have shape (B,) and product (B, K - 1), got {tuple(joint.shape)} and "
+            f"{tuple(product.shape)}."
         )
     candidates_BK = torch.cat([joint[:, None], product], dim=1)
     return (joint - candidates_BK.logsumexp(1)).mean() + math.log(candidates_BK.shape[1])

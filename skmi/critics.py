@@ -32,7 +32,7 @@ __all__ = [
     "SeparableCritic",
     "SumCritic",
     "as_critic",
-    "count_rows",
+    "first_tensor",
     "make_critic",
     "map_embedding",
 ]
@@ -43,7 +43,7 @@ class Critic(nn.Module):
 
     Subclasses define `embed_x`, `embed_y` and `combine`. An embedding is a tensor whose first
     dimension runs over the rows, or a tuple of such (see `map_embedding`); one that is not a
-    single tensor also needs an `all_pairs` of its own.
+    single tensor also needs `combine_partners` and `all_pairs` of its own.
     """
 
     #: Whether `matrix` costs one matrix product rather than one `combine` a pair.
@@ -60,6 +60,10 @@ class Critic(nn.Module):
     def combine(self, x_embedding: Tensor, y_embedding: Tensor) -> Tensor:
         """Scores of embedded pairs; the leading dimensions broadcast."""
         raise NotImplementedError
+
+    def combine_partners(self, x_embedding, y_embedding, partners: Tensor) -> Tensor:
+        """Scores of embedded x i with embedded y ``partners[k, i]``, shape ``(K, B)``."""
+        return self.combine(x_embedding, y_embedding[partners])
 
     def all_pairs(self, x_embedding: Tensor, y_embedding: Tensor) -> Tensor:
         """Scores of every embedded x with every embedded y, shape ``(B_x, B_y)``."""
@@ -190,9 +194,10 @@ class GaussianCritic(InnerProductCritic):
         shrunk as ``(rho^2 - edge) / (1 - edge)``, so that independent data keep none.
         """
         x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        self.x_weights.zero_(), self.y_weights.zero_(), self.correlations.zero_()
         n_samples = len(x)
         x_mean, y_mean = x.mean(0), y.mean(0)
-        x_whitening, y_whitening = _whitening(x - x_mean), _whitening(y - y_mean)
+        x_whitening, y_whitening = _whitening(x), _whitening(y)
         a, b = x_whitening.shape[1] / n_samples, y_whitening.shape[1] / n_samples
         if a + b < 1 and a * b > 0:
             cross = x_whitening.T @ ((x - x_mean).T @ (y - y_mean) / n_samples) @ y_whitening
@@ -249,6 +254,11 @@ class SumCritic(Critic):
             x_embedding[1], y_embedding[1]
         )
 
+    def combine_partners(self, x_embedding, y_embedding, partners):
+        return self.first.combine_partners(
+            x_embedding[0], y_embedding[0], partners
+        ) + self.second.combine_partners(x_embedding[1], y_embedding[1], partners)
+
     def all_pairs(self, x_embedding, y_embedding):
         return self.first.all_pairs(x_embedding[0], y_embedding[0]) + self.second.all_pairs(
             x_embedding[1], y_embedding[1]
@@ -263,8 +273,6 @@ class ModuleCritic(Critic):
         self.module = module
 
     def combine(self, x_embedding, y_embedding):
-        if y_embedding.ndim > x_embedding.ndim:  # several y for each x
-            return torch.stack([self.combine(x_embedding, y) for y in y_embedding])
         scores = self.module(x_embedding, y_embedding)
         n_pairs = len(x_embedding)
         if scores.shape not in [(n_pairs,), (n_pairs, 1)]:
@@ -273,6 +281,9 @@ class ModuleCritic(Critic):
                 f"{type(self.module).__name__} returned shape {tuple(scores.shape)}."
             )
         return scores.reshape(n_pairs)
+
+    def combine_partners(self, x_embedding, y_embedding, partners):
+        return torch.stack([self.combine(x_embedding, y_embedding[rows]) for rows in partners])
 
     def all_pairs(self, x_embedding, y_embedding):
         n_x, n_y = len(x_embedding), len(y_embedding)
@@ -288,16 +299,20 @@ def map_embedding(function, embedding):
     return function(embedding)
 
 
-def count_rows(embedding) -> int:
-    """Number of rows of an embedding."""
-    return count_rows(embedding[0]) if isinstance(embedding, tuple) else len(embedding)
+def first_tensor(embedding) -> Tensor:
+    """The tensor that an embedding is, or begins with."""
+    return first_tensor(embedding[0]) if isinstance(embedding, tuple) else embedding
 
 
-def _whitening(centred: np.ndarray) -> np.ndarray:
+def _whitening(values: np.ndarray) -> np.ndarray:
     """A matrix that whitens the columns, and drops directions without variance."""
-    variances, directions = np.linalg.eigh(centred.T @ centred / len(centred))
-    kept = variances > max(variances.max(initial=0.0), 1e-12) * 1e-6
-    return directions[:, kept] / np.sqrt(variances[kept])
+    mean, scale = values.mean(0), values.std(0)
+    varying = scale > 1e-12 * np.abs(mean)
+    scale = np.where(varying, scale, 1)
+    standardized = (values - mean) / scale * varying
+    variances, directions = np.linalg.eigh(standardized.T @ standardized / len(values))
+    kept = variances > 1e-6
+    return directions[:, kept] / np.sqrt(variances[kept]) / scale[:, None] * varying[:, None]
 
 
 # ------------------------------------------------------------------------- registry

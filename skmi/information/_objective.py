@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skmi.bounds import Bound, log_mean_exp, split_matrix, update_log_ema
-from skmi.critics import Critic, count_rows, map_embedding
+from skmi.critics import Critic, first_tensor, map_embedding
 from skmi.networks import mlp
 
 #: Product pairs scored for one validation of a training, and for one final evaluation.
@@ -24,19 +24,18 @@ def shifted_scores(critic: Critic, x_embedding, y_embedding, n_shifts: int) -> T
     Returns shape (n, 1 + n_shifts): column 0 holds the true pairs, column k pairs row i with
     the y of row i + k. The rows must be in random order, so that these are product samples.
     """
-    n_rows = count_rows(y_embedding)
+    n_rows, device = len(first_tensor(y_embedding)), first_tensor(y_embedding).device
     shifts_at_once = max(1, CHUNK_PAIRS // n_rows)
-    rows = torch.arange(n_rows)
+    rows = torch.arange(n_rows, device=device)
     blocks = []
     for some_rows in rows.split(CHUNK_PAIRS):
         x_rows = x_embedding
         if len(some_rows) < n_rows:
             x_rows = map_embedding(lambda e, i=some_rows: e[i], x_embedding)
         columns = []
-        for shifts in torch.arange(n_shifts + 1).split(shifts_at_once):
+        for shifts in torch.arange(n_shifts + 1, device=device).split(shifts_at_once):
             partners = (some_rows + shifts[:, None]) % n_rows
-            y_rows = map_embedding(lambda e, i=partners: e[i.to(e.device)], y_embedding)
-            columns.append(critic.combine(x_rows, y_rows))
+            columns.append(critic.combine_partners(x_rows, y_embedding, partners))
         blocks.append(torch.cat(columns).T)
     return torch.cat(blocks)
 
@@ -82,6 +81,10 @@ class NormalizedCritic(Critic):
 
     def combine(self, x_embedding, y_embedding):
         return self.critic.combine(x_embedding, y_embedding[0]) - y_embedding[1]
+
+    def combine_partners(self, x_embedding, y_embedding, partners):
+        scores = self.critic.combine_partners(x_embedding, y_embedding[0], partners)
+        return scores - y_embedding[1][partners]
 
     def all_pairs(self, x_embedding, y_embedding):
         return self.critic.all_pairs(x_embedding, y_embedding[0]) - y_embedding[1]
