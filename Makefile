@@ -11,7 +11,7 @@ quickstart: $(VENV)/installed
 	MPLBACKEND=Agg $(VENV)/bin/python examples/quickstart.py
 
 test: $(VENV)/installed
-	$(VENV)/bin/python -m pytest -n 2 -q
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal -q
 
 slow: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -n 2 -q -m slow
