@@ -28,7 +28,7 @@ lint: $(VENV)/installed
 	$(VENV)/bin/ruff format --check .
 
 clean:
-	rm -rf $(VENV) docs/_build docs/auto_examples docs/generated
+	rm -rf $(VENV) docs/_build docs/auto_examples docs/api/generated
 
 # torch first and alone, so that no other requirement can pull another build of it
 $(VENV)/installed: pyproject.toml constraints.txt

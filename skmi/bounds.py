@@ -115,7 +115,8 @@ def eta_dv(joint: Tensor, product: Tensor, eta: Tensor | float | None = None) ->
 
     Unbiased, tight at ``T = log p/q + c`` with ``eta = c``. It equals `dv` at the optimal
     ``eta = log E_Q[e^T]``, which is what ``eta=None`` means, and `nwj` of ``T + 1`` at
-    ``eta = 0``. Source: Improved MI estimation (eta-DV, 2020), eq. 8, Lemmas 1 and 2.
+    ``eta = 0``. Source: Improved MI estimation
+    (Mroueh et al. 2021), eq. 8, Lemmas 1 and 2.
     """
     log_mean = log_mean_exp(product)
     eta = log_mean if eta is None else torch.as_tensor(eta, dtype=log_mean.dtype)
@@ -126,7 +127,8 @@ def a_dv(joint: Tensor, product: Tensor, eta_joint: Tensor, eta_product: Tensor)
     r"""a-DV (TUBA) bound :math:`E_P[T] - E_Q[e^{T - \eta(y)}] - E_y[\eta(y)] + 1`.
 
     Tighter than eta-DV, because every y has a normaliser of its own: tight at
-    ``T = log p(x|y)/p(x) + eta(y)`` for any function eta. Source: eta-DV, Theorem 2, eq. 22.
+    ``T = log p(x|y)/p(x) + eta(y)`` for any function eta. Source: Mroueh et al. 2021,
+    Theorem 2, eq. 22.
 
     Parameters
     ----------

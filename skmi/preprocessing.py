@@ -14,11 +14,11 @@ class NormalScores(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     .. math:: x \mapsto \Phi^{-1}\bigl((\mathrm{rank}(x) - \tfrac12) / n\bigr)
 
     The map is increasing, so I(X; Y) stays what it was, while scale, skew and heavy tails are
-    gone; any increasing transform of a column gives the same scores. Ties share their mean
-    rank, and a constant column becomes zeros. New values are interpolated between the values
-    seen in `fit`, and take the scores of the extremes outside their range. Unlike
-    `sklearn.preprocessing.QuantileTransformer`, every row counts and the extremes get the
-    scores of a normal sample rather than a fixed clip at 5.2.
+    gone; any increasing transform of a column gives the rows of `fit` the same scores. Ties
+    share their mean rank, and a constant column becomes zeros. New values are interpolated
+    between the values seen in `fit`, and take the scores of the extremes outside their range.
+    Unlike `sklearn.preprocessing.QuantileTransformer`, every row counts and the extremes get
+    the scores of a normal sample rather than a fixed clip at 5.2.
 
     Attributes
     ----------

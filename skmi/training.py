@@ -232,6 +232,8 @@ class EarlyStopping(skorch.callbacks.EarlyStopping):
         self.first_epoch_ = len(net.history) + 1
 
     def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
+        if dataset_valid is None:
+            raise ValueError("patience needs validation data. Pass some, or patience=None.")
         if net.history[-1, "epoch"] == self.first_epoch_:
             net.run_single_epoch(
                 net.get_iterator(dataset_valid), False, "initial", net.validation_step
@@ -503,12 +505,13 @@ class Trainer(skorch.NeuralNet):
             )
             setattr(self, f"{player.name}_optimizer_", optimizer)
             owned += parameters
-        if len({id(p) for p in owned}) != len(list(self.module_.parameters())):
+        if len(owned) != sum(p.requires_grad for p in self.module_.parameters()):
             raise ValueError("Every parameter of the objective must belong to one player.")
         return self
 
     def _parameters_of(self, player: Player):
         for name, parameter in self.module_.named_parameters():
+            name = name.removeprefix("_orig_mod.")  # torch.compile's
             if name.split(".")[0] == player.name and parameter.requires_grad:
                 yield name, parameter
 

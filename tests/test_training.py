@@ -98,6 +98,11 @@ def test_every_parameter_has_an_owner(data):
         Trainer(Regression(), players=[Player("critic")]).fit(data)
 
 
+def test_patience_needs_validation_data(data, objective):
+    with pytest.raises(ValueError, match="patience needs validation data"):
+        Trainer(objective, players=[Player("weights")], patience=3).fit(data)
+
+
 def test_early_stopping_returns_to_the_best_weights(data, objective):
     class Spoil(Callback):  # from epoch 6 on, weights drift away
         def on_epoch_begin(self, net, **kwargs):

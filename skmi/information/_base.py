@@ -150,7 +150,9 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
     def _cross_fit(self, X, y, *, go_on: bool, epochs: int | None = None):
         bound = self._bound()
         X, Y = self._validate(X, y, reset=not go_on)
-        seed = self._draw_seed()
+        if not go_on:
+            self.seed_ = self._draw_seed()  # kept, so that rows stay in their folds
+        seed = self.seed_
         folds = self._folds(X, Y, seed)
         if go_on and len(folds) != len(self.critics_):
             raise ValueError(
@@ -192,7 +194,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         train = rng.permutation(train)
         fit_rows, stop_rows = self._stopping_split(train, epochs)
         critic = previous or self._new_critic(bound, X[train], Y[train], seed)
-        critic.objective.ceiling = float(np.log(len(train)))
+        critic.objective.ceiling.fill_(np.log(len(train)))
         fit_data = critic.tensors(X[fit_rows], Y[fit_rows], device)
         stop_data = critic.tensors(X[stop_rows], Y[stop_rows], device) if len(stop_rows) else None
         if previous is None:
@@ -220,15 +222,15 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
 
         if bound.needs_normalizer:
             x, y = critic.tensors(X[train], Y[train], device)  # in random order
-            product = critic.raw_scores(x, y, count_shifts(len(x), EVALUATION_PAIRS // 2))[:, 1:]
+            product = critic.raw_scores(x, y, count_shifts(bound, len(x), EVALUATION_PAIRS))[:, 1:]
             critic.log_normalizer = float(log_normalizer(product, critic.objective.ceiling))
-        train_scores = log_ratio_scores([critic], X[train], Y[train], device, EVALUATION_PAIRS // 2)
+        train_scores = log_ratio_scores([critic], X[train], Y[train], device)
         joint, product = log_ratio_scores([critic], X[test], Y[test], device)
         return critic, {
             "mi": float(bound_in_nats(bound, joint, product)),
             "train_mi": float(bound_in_nats(bound, *train_scores)),
             "stderr": standard_error(bound, joint, product),
-            "ceiling": np.log(product.shape[1] + 1 if bound.contrastive else len(test)),
+            "ceiling": np.log(product.shape[1] + 1 if bound.contrastive else len(train)),
             "converged": stop_data is None or trainer.stopped_early_,
             "history": [
                 {
@@ -282,9 +284,8 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
                 else "Use more data or fewer folds"
             )
             warnings.warn(
-                f"mi_ = {self.mi_:.2f} nats is close to {ceiling:.2f} nats, the most that the "
-                f"held-out samples can certify with bound={bound.name!r}; the truth may be far "
-                f"higher. {remedy}.",
+                f"mi_ = {self.mi_:.2f} nats, but with so few rows bound={bound.name!r} can hardly "
+                f"certify more than {ceiling:.2f} nats; the truth may be far higher. {remedy}.",
                 SaturationWarning,
                 stacklevel=7,
             )
@@ -498,6 +499,6 @@ def _fit_gaussian_term(critic, fit_data, stop_data):
         for scale in (0.0, 0.5, 1.0):
             term.scale.fill_(scale)
             embeddings = term.embed_x(x), term.embed_y(y)
-            scores = shifted_scores(term, *embeddings, count_shifts(len(x), EVALUATION_PAIRS))
+            scores = shifted_scores(term, *embeddings, min(256, len(x) - 1))
             values[scale] = float(dv(scores[:, 0], scores[:, 1:]))
     term.scale.fill_(max(values, key=values.get))

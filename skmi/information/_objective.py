@@ -90,7 +90,7 @@ class NormalizedCritic(Critic):
         return self.critic.all_pairs(x_embedding, y_embedding[0]) - y_embedding[1]
 
 
-def log_normalizer(product: Tensor, ceiling: float, n_iterations: int = 16) -> Tensor:
+def log_normalizer(product: Tensor, ceiling: Tensor, n_iterations: int = 16) -> Tensor:
     """The constant c for which ``exp(product - c)``, cut off at ``exp(ceiling)``, has mean 1.
 
     It is log E_Q[e^T] for a critic whose log ratios end at the ceiling; a few wild scores do
@@ -126,7 +126,7 @@ class CriticObjective(nn.Module):
 
     Attributes
     ----------
-    ceiling : float
+    ceiling : Tensor of shape ()
         Largest log ratio outside training: log n, the largest log density ratio of the
         empirical distribution of n training rows. Without it one wild score among the product
         samples of the held-out rows, which training never saw, decides the value of a bound.
@@ -145,7 +145,7 @@ class CriticObjective(nn.Module):
         self.critic, self.eta, self.bound = critic, eta, bound
         self.n_negatives = n_negatives
         self.moving_average_rate = moving_average_rate
-        self.ceiling = float("inf")
+        self.register_buffer("ceiling", torch.tensor(torch.inf))
         self.register_buffer("log_ema", torch.tensor(torch.nan))
 
     @property
@@ -159,8 +159,10 @@ class CriticObjective(nn.Module):
         if self.training and critic.factorized:
             joint, product = split_matrix(critic.all_pairs(*embeddings))
         else:
-            n_pairs = self.n_negatives * len(x) if self.training else VALIDATION_PAIRS
-            n_shifts = count_shifts(len(x), n_pairs)
+            if self.training:
+                n_shifts = min(self.n_negatives, len(x) - 1)
+            else:
+                n_shifts = count_shifts(self.bound, len(x), VALIDATION_PAIRS)
             scores = shifted_scores(critic, *embeddings, n_shifts)
             joint, product = scores[:, 0], scores[:, 1:]
         if not self.training:
@@ -256,7 +258,7 @@ def transform_margins(margins, values: np.ndarray) -> np.ndarray:
     return margins.transform(flat).reshape(values.shape)
 
 
-def log_ratio_scores(critics, X, Y, device: str, n_pairs: int = EVALUATION_PAIRS):
+def log_ratio_scores(critics, X, Y, device: str):
     """Average the log-ratio estimates of several critics on the same pairs.
 
     Rows are shuffled by a fixed permutation (data in time order would pair neighbours), so
@@ -269,7 +271,7 @@ def log_ratio_scores(critics, X, Y, device: str, n_pairs: int = EVALUATION_PAIRS
         Both in the shuffled order.
     """
     order = np.random.default_rng(0).permutation(len(X))
-    n_shifts = count_shifts(len(X), n_pairs)
+    n_shifts = count_shifts(critics[0].objective.bound, len(X), EVALUATION_PAIRS)
     total = sum(
         critic.scores(*critic.tensors(X[order], Y[order], device), n_shifts) for critic in critics
     )
@@ -277,9 +279,14 @@ def log_ratio_scores(critics, X, Y, device: str, n_pairs: int = EVALUATION_PAIRS
     return mean[:, 0], mean[:, 1:]
 
 
-def count_shifts(n_rows: int, n_pairs: int) -> int:
-    """How often to shift the rows for about `n_pairs` product pairs."""
-    return min(max(1, n_pairs // n_rows), n_rows - 1)
+def count_shifts(bound: Bound, n_rows: int, n_pairs: int) -> int:
+    """How often to shift the rows for about `n_pairs` product pairs.
+
+    InfoNCE is a bound for a given number of candidates (and at most its logarithm), so there
+    that number must not depend on the rows: it is a thousandth of the pairs.
+    """
+    wanted = n_pairs // 1024 - 1 if bound.contrastive else n_pairs // n_rows
+    return min(max(1, wanted), n_rows - 1)
 
 
 def bound_in_nats(bound: Bound, joint: Tensor, product: Tensor) -> Tensor:

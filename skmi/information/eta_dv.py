@@ -127,7 +127,7 @@ class EtaDVEstimator(BaseMIEstimator):
 
     References
     ----------
-    .. [1] "Improved Mutual Information Estimation", under review at ICLR 2020.
+    .. [1] Y. Mroueh et al., "Improved Mutual Information Estimation", AAAI 2021.
 
     Examples
     --------

@@ -255,6 +255,16 @@ def test_every_way_of_saving_keeps_the_scores(data, tmp_path, estimator, labels)
         copy.partial_fit(X, y)
 
 
+def test_the_cut_off_is_saved(data, tmp_path):
+    X, _ = data
+    fitted = MINEEstimator("nwj", cv=2, max_epochs=60, random_state=0).fit(X, X)
+    scores = fitted.score_samples(X, X)
+    assert scores.max() == pytest.approx(np.log(200), rel=1e-6)  # 200 training rows in a fold
+    fitted.save(tmp_path / "mine.safetensors")
+    loaded = MINEEstimator.load(tmp_path / "mine.safetensors")
+    np.testing.assert_array_equal(loaded.score_samples(X, X), scores)
+
+
 def test_saving_refuses_what_needs_pickle(data, tmp_path):
     fitted = MINEEstimator(critic=DistanceCritic(), **QUICK).fit(*data)
     with pytest.raises(TypeError, match=r"parameters.*joblib"):
@@ -284,6 +294,22 @@ def test_warm_start_goes_on_where_it_stopped(data):
         pickle.dumps(MINEEstimator(**options | {"max_epochs": 3}, warm_start=True).fit(X, Y))
     )
     assert fingerprint(resumed.fit(X, Y)) == fingerprint(whole)
+
+
+def test_repeated_calls_keep_rows_in_their_folds():
+    # on independent data a critic that had seen its held-out rows would report information
+    rng = np.random.default_rng(2)
+    X, Y = rng.normal(size=(120, 4)), rng.normal(size=(120, 4))
+    estimator = MINEEstimator(cv=2, random_state=np.random.RandomState(0), learning_rate=1e-2)
+    for _ in range(60):
+        estimator.partial_fit(X, Y)
+    assert estimator.train_mi_ > 0.3 > 0.1 > estimator.mi_
+
+
+def test_parameters_may_be_frozen(data):
+    critic = DistanceCritic()
+    critic.offset = nn.Parameter(torch.zeros(3), requires_grad=False)
+    assert MINEEstimator(critic=critic, **QUICK | {"max_epochs": 20}).fit(*data).mi_ > 0.1
 
 
 def test_partial_fit_learns_from_a_stream():
