@@ -129,8 +129,8 @@ class ConcatCritic(Critic):
     """A perceptron on the concatenation ``[x, y]``.
 
     The first layer is kept as ``W_x x + W_y y + b``, which is the same function and lets all
-    pairs share the two products. The last layer starts at zero: an untrained critic scores
-    every pair alike and certifies exactly 0 nats.
+    pairs share the two products. The last layer starts at zero: an untrained critic estimates
+    a density ratio of 1 everywhere, which is 0 nats.
     """
 
     def __init__(self, n_x, n_y, hidden_layer_sizes=(64, 64), activation="silu", layer_norm=False):
@@ -150,6 +150,7 @@ class ConcatCritic(Critic):
             activate_input=True,
         )
         nn.init.zeros_(self.head[-1].weight)
+        nn.init.zeros_(self.head[-1].bias)
 
     def embed_x(self, x):
         return self.x_layer(x.flatten(1))
@@ -191,7 +192,7 @@ class GaussianCritic(InnerProductCritic):
         Sample correlations are inflated by chance: the largest squared canonical correlation
         of n independent rows tends to the edge of Wachter's law,
         ``edge = (sqrt(a (1 - b)) + sqrt(b (1 - a)))^2`` with ``a = p/n, b = q/n``. They are
-        shrunk as ``(rho^2 - edge) / (1 - edge)``, so that independent data keep none.
+        shrunk as ``(rho^2 - edge) / (1 - edge)``, so that independent data keep next to none.
         """
         x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
         self.x_weights.zero_(), self.y_weights.zero_(), self.correlations.zero_()

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from functools import wraps
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
 from skmi.bounds import Bound, dv
@@ -38,8 +40,26 @@ from skmi.training import Player, Trainer
 
 #: Number of y that stand for its marginal in `score_samples(X)`.
 REFERENCE_ROWS = 512
+#: Hidden layers up to this width run on one CPU thread.
+ONE_THREAD_WIDTH = 256
 #: Columns beyond which the Gaussian term is left out.
 GAUSSIAN_TERM_COLUMNS = 1000
+
+
+def limit_threads(method):
+    """Run a method on one CPU thread if the critic is small.
+
+    Threads gain nothing on small products, and lose much where cores are shared. Folds, and
+    the candidates of a search, are what to spread over cores.
+    """
+
+    @wraps(method)
+    def limited(self, *args, **kwargs):
+        small = isinstance(self.critic, str) and max(self.hidden_layer_sizes) <= ONE_THREAD_WIDTH
+        with threadpool_limits(1 if small else None):
+            return method(self, *args, **kwargs)
+
+    return limited
 
 
 class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
@@ -149,6 +169,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
 
     def _cross_fit(self, X, y, *, go_on: bool, epochs: int | None = None):
         bound = self._bound()
+        self._check_widths("hidden_layer_sizes")
         X, Y = self._validate(X, y, reset=not go_on)
         if not go_on:
             self.seed_ = self._draw_seed()  # kept, so that rows stay in their folds
@@ -186,6 +207,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             context.call_on_fit_task_end(estimator=self, X=X, y=Y)
         return self._collect(bound, folds, results, device, warn=epochs is None)
 
+    @limit_threads
     def _fit_fold(
         self, bound, X, Y, train, test, *, device, seed, previous, epochs, label, context
     ):
@@ -396,6 +418,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
 
     # ------------------------------------------------------------ using the critics
 
+    @limit_threads
     def score(self, X, y):
         """The bound on I(X; Y) in nats, computed on these data with the fitted critics.
 
@@ -416,6 +439,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         scores = log_ratio_scores(self.critics_, X, Y, self.device_)
         return float(bound_in_nats(self._bound(), *scores))
 
+    @limit_threads
     def score_samples(self, X, y=None):
         r"""Pointwise mutual information in nats.
 

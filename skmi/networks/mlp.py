@@ -41,7 +41,14 @@ def mlp(
     Returns
     -------
     torch.nn.Sequential
+
+    Raises
+    ------
+    ValueError
+        If the activation is unknown.
     """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"Unknown activation {activation!r}. Choose one of {sorted(ACTIVATIONS)}.")
     layers: list[nn.Module] = []
 
     def activate(width: int) -> None:
