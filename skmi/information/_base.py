@@ -214,17 +214,18 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         """Train one critic on rows `train`, evaluate it on rows `train` and `test`."""
         rng = np.random.default_rng(seed)
         train = rng.permutation(train)
-        fit_rows, stop_rows = self._stopping_split(train, epochs)
+        n_stop = 0 if epochs else self._count_stop_rows(len(train))
         critic = previous or self._new_critic(bound, X[train], Y[train], seed)
         critic.objective.ceiling.fill_(np.log(len(train)))
-        fit_data = critic.tensors(X[fit_rows], Y[fit_rows], device)
-        stop_data = critic.tensors(X[stop_rows], Y[stop_rows], device) if len(stop_rows) else None
+        x, y = critic.tensors(X[train], Y[train], device)
+        fit_data = x[n_stop:], y[n_stop:]
+        stop_data = (x[:n_stop], y[:n_stop]) if n_stop else None
         if previous is None:
             critic.y_reference = fit_data[1][:REFERENCE_ROWS]
             _fit_gaussian_term(critic.objective.to(device).critic, fit_data, stop_data)
         trainer = self._make_trainer(
             critic.objective,
-            len(fit_rows),
+            len(fit_data[0]),
             patience=self.patience if stop_data else None,
             averaging=self.averaging if epochs is None else 0.0,  # averages span one call only
             device=device,
@@ -242,15 +243,14 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             task.call_on_fit_task_end(estimator=self, X=X, y=Y)
         critic.training_state = trainer.training_state()
 
+        raw = critic.raw_scores(x, y, count_shifts(bound, len(x), EVALUATION_PAIRS))
         if bound.needs_normalizer:
-            x, y = critic.tensors(X[train], Y[train], device)  # in random order
-            product = critic.raw_scores(x, y, count_shifts(bound, len(x), EVALUATION_PAIRS))[:, 1:]
-            critic.log_normalizer = float(log_normalizer(product, critic.objective.ceiling))
-        train_scores = log_ratio_scores([critic], X[train], Y[train], device)
+            critic.log_normalizer = float(log_normalizer(raw[:, 1:], critic.objective.ceiling))
+        train_scores = critic.objective.cut_off(raw - critic.log_normalizer)
         joint, product = log_ratio_scores([critic], X[test], Y[test], device)
         return critic, {
             "mi": float(bound_in_nats(bound, joint, product)),
-            "train_mi": float(bound_in_nats(bound, *train_scores)),
+            "train_mi": float(bound_in_nats(bound, train_scores[:, 0], train_scores[:, 1:])),
             "stderr": standard_error(bound, joint, product),
             "ceiling": np.log(product.shape[1] + 1 if bound.contrastive else len(train)),
             "converged": stop_data is None or trainer.stopped_early_,
@@ -337,12 +337,11 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             )
         return folds
 
-    def _stopping_split(self, rows, epochs):
-        """Rows to fit and rows that tell when to stop."""
-        n_stop = 0
-        if self.validation_fraction > 0 and epochs is None and len(rows) >= 4:
-            n_stop = min(max(2, round(self.validation_fraction * len(rows))), len(rows) - 2)
-        return rows[n_stop:], rows[:n_stop]
+    def _count_stop_rows(self, n_rows: int) -> int:
+        """How many of the training rows of a fold tell when to stop; the rest are fitted."""
+        if self.validation_fraction == 0 or n_rows < 4:
+            return 0
+        return min(max(2, round(self.validation_fraction * n_rows)), n_rows - 2)
 
     def _make_margins(self, values: np.ndarray):
         if self.margins is None:
