@@ -18,6 +18,7 @@ slow: $(VENV)/installed
 
 benchmark: $(VENV)/installed
 	$(VENV)/bin/python tests/benchmarks/bench_training.py
+	$(VENV)/bin/python tests/benchmarks/bench_gaussians.py
 
 docs: $(VENV)/installed
 	$(PIP) -e ".[docs]"
