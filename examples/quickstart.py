@@ -51,7 +51,7 @@ results = {}
 with tqdm(questions.items(), desc="measuring", unit="question") as progress:
     for question, (X, Y) in progress:
         progress.set_postfix_str(question)
-        results[question] = mutual_info(X, Y, n_jobs=-1, random_state=0)
+        results[question] = mutual_info(X, Y, cv=3, n_jobs=-1, random_state=0)
 
 # scikit-learn's nearest-neighbour scores, which take one column at a time
 neighbours = dict(
@@ -91,7 +91,7 @@ bars.barh(
     height=0.4,
     xerr=[1.96 * single[name].stderr for name in names],
     capsize=2,
-    label="skmi, with 95 % interval",
+    label="skmi, +- 1.96 standard errors",
 )
 bars.barh(
     positions - 0.2,
@@ -100,7 +100,7 @@ bars.barh(
     label="mutual_info_regression",
 )
 bars.set_yticks(positions, names)
-bars.set_xlim(left=0)
+bars.axvline(0, color="k", linewidth=0.8)
 bars.set_xlabel("mutual information with progression [nats]")
 left.suptitle("Diabetes: which measurement tells most?")
 bars.legend(frameon=False, loc="lower right")
@@ -109,9 +109,9 @@ critic = results["digits: image | label"].estimator
 pointwise = critic.score_samples(digits.images, digits.target)
 ranked = np.argsort(pointwise)
 right.suptitle(
-    "Digits: nats that an image carries about its label\ntop rows least, bottom rows most"
+    "Digits: the images that tell least about their label\n(label: nats; a clear one tells 2.3)"
 )
-for axes, i in zip(right.subplots(4, 6).flat, [*ranked[:12], *ranked[-12:]], strict=True):
+for axes, i in zip(right.subplots(4, 6).flat, ranked[:24], strict=True):
     axes.imshow(digits.images[i], cmap="gray_r")
     axes.set_title(f"{digits.target[i]}: {pointwise[i]:.1f}", fontsize=8, pad=2)
     axes.set_axis_off()

@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import check_is_fitted
 
 from skmi._version import __version__
 from skmi.preprocessing import NormalScores
@@ -92,6 +93,7 @@ def decode(value, arrays):
 
 def save(estimator, path: str | Path) -> None:
     """Write the parameters and the fitted attributes of an estimator."""
+    check_is_fitted(estimator)
     fitted = {
         name: value
         for name, value in estimator.__getstate__().items()

@@ -68,12 +68,17 @@ class FitTaskCallback(Callback):
     def __init__(self, estimator, context, X, y):
         self.estimator, self.context, self.X, self.y = estimator, context, X, y
 
+    def on_train_end(self, net, **kwargs):
+        if self.epoch_ is not None:  # early stopping ends training within the last epoch
+            self.on_epoch_end(net)
+
     def on_epoch_begin(self, net, **kwargs):
         self.epoch_ = self.context.subcontext(task_name="epoch")
         self.epoch_.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
 
     def on_epoch_end(self, net, **kwargs):
-        if self.epoch_.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=self.y):
+        epoch, self.epoch_ = self.epoch_, None
+        if epoch.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=self.y):
             raise StopTraining
 
 

@@ -15,7 +15,6 @@ critic too: `as_critic` wraps it.
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -97,11 +96,12 @@ class InnerProductCritic(Critic):
 
 
 class BilinearCritic(InnerProductCritic):
-    """``x' W y``."""
+    """``x' W y``, starting at W = 0."""
 
     def __init__(self, n_x: int, n_y: int):
         super().__init__()
         self.weight = nn.Linear(n_x, n_y, bias=False)
+        nn.init.zeros_(self.weight.weight)
 
     def embed_x(self, x):
         return self.weight(x.flatten(1))
@@ -186,7 +186,7 @@ class GaussianCritic(InnerProductCritic):
         self.register_buffer("correlations", torch.zeros(rank))
         self.register_buffer("scale", torch.ones(()))
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> "GaussianCritic":
+    def fit(self, x, y) -> "GaussianCritic":
         """Estimate the canonical correlations from rows of x and y.
 
         Sample correlations are inflated by chance: the largest squared canonical correlation
@@ -194,7 +194,7 @@ class GaussianCritic(InnerProductCritic):
         ``edge = (sqrt(a (1 - b)) + sqrt(b (1 - a)))^2`` with ``a = p/n, b = q/n``. They are
         shrunk as ``(rho^2 - edge) / (1 - edge)``, so that independent data keep next to none.
         """
-        x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        x, y = (torch.as_tensor(v).detach().cpu().double() for v in (x, y))
         self.x_weights.zero_(), self.y_weights.zero_(), self.correlations.zero_()
         n_samples = len(x)
         x_mean, y_mean = x.mean(0), y.mean(0)
@@ -202,9 +202,9 @@ class GaussianCritic(InnerProductCritic):
         a, b = x_whitening.shape[1] / n_samples, y_whitening.shape[1] / n_samples
         if a + b < 1 and a * b > 0:
             cross = x_whitening.T @ ((x - x_mean).T @ (y - y_mean) / n_samples) @ y_whitening
-            u, rho, vt = np.linalg.svd(cross, full_matrices=False)
+            u, rho, vt = torch.linalg.svd(cross, full_matrices=False)
             edge = (math.sqrt(a * (1 - b)) + math.sqrt(b * (1 - a))) ** 2
-            rho = np.sqrt(((rho**2 - edge) / (1 - edge)).clip(0, 1 - 1e-6))
+            rho = ((rho**2 - edge) / (1 - edge)).clamp(0, 1 - 1e-6).sqrt()
             rank = len(rho)
             for buffer, values in [
                 (self.x_mean, x_mean),
@@ -213,7 +213,7 @@ class GaussianCritic(InnerProductCritic):
                 (self.y_weights[:, :rank], y_whitening @ vt.T),
                 (self.correlations[:rank], rho),
             ]:
-                buffer.copy_(torch.as_tensor(values, dtype=buffer.dtype))
+                buffer.copy_(values)
         return self
 
     def _augment(self, variates: Tensor, linear: Tensor, first: bool) -> Tensor:
@@ -305,15 +305,15 @@ def first_tensor(embedding) -> Tensor:
     return first_tensor(embedding[0]) if isinstance(embedding, tuple) else embedding
 
 
-def _whitening(values: np.ndarray) -> np.ndarray:
+def _whitening(values: Tensor) -> Tensor:
     """A matrix that whitens the columns, and drops directions without variance."""
-    mean, scale = values.mean(0), values.std(0)
-    varying = scale > 1e-12 * np.abs(mean)
-    scale = np.where(varying, scale, 1)
+    mean, scale = values.mean(0), values.std(0, correction=0)
+    varying = scale > 1e-12 * mean.abs()
+    scale = torch.where(varying, scale, 1)
     standardized = (values - mean) / scale * varying
-    variances, directions = np.linalg.eigh(standardized.T @ standardized / len(values))
+    variances, directions = torch.linalg.eigh(standardized.T @ standardized / len(values))
     kept = variances > 1e-6
-    return directions[:, kept] / np.sqrt(variances[kept]) / scale[:, None] * varying[:, None]
+    return directions[:, kept] / variances[kept].sqrt() / scale[:, None] * varying[:, None]
 
 
 # ------------------------------------------------------------------------- registry

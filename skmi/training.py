@@ -19,6 +19,7 @@ import numpy as np
 import skorch
 import torch
 from skorch.callbacks import Callback, EpochTimer, GradientNormClipping
+from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 from tqdm.auto import tqdm
@@ -112,16 +113,18 @@ class _LoadedBatches:
     """Batches of a torch Dataset through a DataLoader, moved to the device one by one."""
 
     def __init__(self, dataset, batch_size, generator, device, num_workers):
-        options = {"num_workers": num_workers, "pin_memory": torch.device(device).type == "cuda"}
         shuffle = generator is not None
+        options = {
+            "num_workers": num_workers,
+            "pin_memory": torch.device(device).type == "cuda",
+            "generator": generator or torch.Generator(),  # else the global one seeds the workers
+        }
         if isinstance(dataset, ArrayDataset):
             order = RandomSampler(dataset, generator=generator) if shuffle else range(len(dataset))
             sampler = BatchSampler(order, batch_size, drop_last=False)
             self.loader = DataLoader(dataset, batch_size=None, sampler=sampler, **options)
         else:
-            self.loader = DataLoader(
-                dataset, batch_size, shuffle=shuffle, generator=generator, **options
-            )
+            self.loader = DataLoader(dataset, batch_size, shuffle=shuffle, **options)
         self.device = device
 
     def __iter__(self):
@@ -273,14 +276,15 @@ class LearningRateSchedule(Callback):
         self.schedule = schedule
 
     def on_epoch_begin(self, net, **kwargs):
-        factor = schedule_factor(self.schedule, net.max_epochs)(len(net.history) - 1)
+        epoch = net.n_epochs_before_ + len(net.history) - 1
+        factor = schedule_factor(self.schedule, net.max_epochs)(epoch)
         for player in net.players:
             for group in net.optimizer_of(player).param_groups:
                 group["lr"] = factor * player.learning_rate
 
 
 class ProgressBar(Callback):
-    """A progress bar over the epochs, with the current losses in nats.
+    """A progress bar over the epochs, with the current terms of the objective.
 
     Parameters
     ----------
@@ -299,8 +303,8 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         last = net.history[-1]
-        losses = {k: f"{last[k]:.4f}" for k in ("train_loss", "valid_loss") if k in last}
-        self.bar_.set_postfix(losses, refresh=False)
+        terms = {k: f"{v:.4f}" for k, v in last.items() if k.startswith(("train_", "valid_"))}
+        self.bar_.set_postfix(terms, refresh=False)
         self.bar_.update()
 
     def on_train_end(self, net, **kwargs):
@@ -554,7 +558,7 @@ class Trainer(skorch.NeuralNet):
             step = self.train_step_single(batch, player)
             self.notify(
                 "on_grad_computed",
-                named_parameters=self._parameters_of(player),
+                named_parameters=TeeGenerator(self._parameters_of(player)),
                 batch=batch,
                 training=True,
             )

@@ -1,7 +1,6 @@
 """Cross-fitted estimation of mutual information with a critic: what the estimators share."""
 
 import copy
-import warnings
 from functools import wraps
 from numbers import Integral, Real
 
@@ -20,7 +19,12 @@ from threadpoolctl import threadpool_limits
 from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
 from skmi.bounds import Bound, dv
 from skmi.critics import GaussianCritic, SumCritic, as_critic, make_critic
-from skmi.exceptions import ConvergenceWarning, SaturationWarning
+from skmi.exceptions import (
+    ConvergenceWarning,
+    GeneralizationGapWarning,
+    SaturationWarning,
+    warn,
+)
 from skmi.information._data import PairDataMixin
 from skmi.information._objective import (
     EVALUATION_PAIRS,
@@ -40,23 +44,21 @@ from skmi.training import Player, Trainer
 
 #: Number of y that stand for its marginal in `score_samples(X)`.
 REFERENCE_ROWS = 512
-#: Hidden layers up to this width run on one CPU thread.
-ONE_THREAD_WIDTH = 256
 #: Columns beyond which the Gaussian term is left out.
 GAUSSIAN_TERM_COLUMNS = 1000
 
 
 def limit_threads(method):
-    """Run a method on one CPU thread if the critic is small.
+    """Run a method on one CPU thread.
 
-    Threads gain nothing on small products, and lose much where cores are shared. Folds, and
-    the candidates of a search, are what to spread over cores.
+    Threads gain nothing on the small products of critics, lose much where cores are shared, and
+    change the order of sums. Folds, and the candidates of a search, are what to spread over
+    cores. The limit is OpenMP's, which holds for the calling thread only.
     """
 
     @wraps(method)
     def limited(self, *args, **kwargs):
-        small = isinstance(self.critic, str) and max(self.hidden_layer_sizes) <= ONE_THREAD_WIDTH
-        with threadpool_limits(1 if small else None):
+        with threadpool_limits(1, user_api="openmp"):
             return method(self, *args, **kwargs)
 
     return limited
@@ -140,10 +142,11 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             If training ran out of epochs while the validation bound was still rising.
         SaturationWarning
             If the estimate is near the largest value that the bound can certify.
+        GeneralizationGapWarning
+            If the bound is much lower on held-out than on training rows.
         """
         go_on = self.warm_start and hasattr(self, "critics_")
-        with self._fit_life_cycle(keep=go_on):
-            return self._cross_fit(X, y, go_on=go_on)
+        return self._cross_fit(X, y, go_on=go_on)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -164,29 +167,39 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         self
         """
         go_on = hasattr(self, "critics_")
-        with self._fit_life_cycle(keep=go_on):
-            return self._cross_fit(X, y, go_on=go_on, epochs=1)
+        return self._cross_fit(X, y, go_on=go_on, epochs=1)
 
     def _cross_fit(self, X, y, *, go_on: bool, epochs: int | None = None):
-        bound = self._bound()
-        self._check_widths("hidden_layer_sizes")
-        X, Y = self._validate(X, y, reset=not go_on)
         if not go_on:
+            with self._fit_life_cycle():
+                return self._train(*self._prepare(X, y, reset=True), go_on, epochs)
+        prepared = self._prepare(X, y, reset=False)  # bad data must not cost the fitted critics
+        with self._fit_life_cycle(keep=True):
+            return self._train(*prepared, go_on, epochs)
+
+    def _prepare(self, X, y, *, reset: bool):
+        """Check everything that can be checked before training."""
+        self._bound()
+        self._check_widths("hidden_layer_sizes")
+        X, Y = self._validate(X, y, reset=reset)
+        if reset:
             self.seed_ = self._draw_seed()  # kept, so that rows stay in their folds
-        seed = self.seed_
-        folds = self._folds(X, Y, seed)
-        if go_on and len(folds) != len(self.critics_):
+        folds = self._folds(X, Y, self.seed_)
+        if not reset and len(folds) != len(self.critics_):
             raise ValueError(
                 f"cv gives {len(folds)} folds but the fitted estimator has {len(self.critics_)}. "
                 "Keep cv, or set warm_start=False."
             )
-        device = infer_device(self.device)
+        return X, Y, folds
+
+    def _train(self, X, Y, folds, go_on: bool, epochs: int | None):
+        bound, device = self._bound(), infer_device(self.device)
         context = None
         if hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx"):
             context = self._init_callback_context(max_subtasks=len(folds))
             context.call_on_fit_task_begin(estimator=self, X=X, y=Y)
         in_process = effective_n_jobs(self.n_jobs) == 1
-        seeds = np.random.SeedSequence(seed).generate_state(len(folds))
+        seeds = np.random.SeedSequence(self.seed_).generate_state(len(folds))
         results = Parallel(n_jobs=self.n_jobs)(
             delayed(self._fit_fold)(
                 bound,
@@ -221,27 +234,30 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         fit_data = x[n_stop:], y[n_stop:]
         stop_data = (x[:n_stop], y[:n_stop]) if n_stop else None
         if previous is None:
-            critic.y_reference = fit_data[1][:REFERENCE_ROWS]
+            critic.y_reference = fit_data[1][:REFERENCE_ROWS].clone()
             _fit_gaussian_term(critic.objective.to(device).critic, fit_data, stop_data)
-        trainer = self._make_trainer(
-            critic.objective,
-            len(fit_data[0]),
-            patience=self.patience if stop_data else None,
-            averaging=self.averaging if epochs is None else 0.0,  # averages span one call only
-            device=device,
-            seed=seed,
-            progress=label if self.verbose else None,
-        )
-        if context is not None:
-            task = context.subcontext(task_name="fold", max_subtasks=self.max_epochs)
-            task.call_on_fit_task_begin(estimator=self, X=X, y=Y)
-            trainer.callbacks = [*(trainer.callbacks or []), FitTaskCallback(self, task, X, Y)]
-        if critic.training_state is not None:
-            trainer.resume(critic.training_state)
-        trainer.partial_fit(fit_data, stop_data, epochs=epochs)
-        if context is not None:
-            task.call_on_fit_task_end(estimator=self, X=X, y=Y)
-        critic.training_state = trainer.training_state()
+        history, converged = [], True
+        if any(parameter.requires_grad for parameter in critic.objective.parameters()):
+            trainer = self._make_trainer(
+                critic.objective,
+                len(fit_data[0]),
+                patience=self.patience if stop_data else None,
+                averaging=self.averaging if epochs is None else 0.0,  # averages span one call only
+                device=device,
+                seed=seed,
+                progress=label if self.verbose else None,
+            )
+            if context is not None:
+                task = context.subcontext(task_name="fold", max_subtasks=self.max_epochs)
+                task.call_on_fit_task_begin(estimator=self, X=X, y=Y)
+                trainer.callbacks = [*(trainer.callbacks or []), FitTaskCallback(self, task, X, Y)]
+            if critic.training_state is not None:
+                trainer.resume(critic.training_state)
+            trainer.partial_fit(fit_data, stop_data, epochs=epochs)
+            if context is not None:
+                task.call_on_fit_task_end(estimator=self, X=X, y=Y)
+            critic.training_state = trainer.training_state()
+            history, converged = trainer.history, stop_data is None or trainer.stopped_early_
 
         raw = critic.raw_scores(x, y, count_shifts(bound, len(x), EVALUATION_PAIRS))
         if bound.needs_normalizer:
@@ -253,7 +269,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             "train_mi": float(bound_in_nats(bound, train_scores[:, 0], train_scores[:, 1:])),
             "stderr": standard_error(bound, joint, product),
             "ceiling": np.log(product.shape[1] + 1 if bound.contrastive else len(train)),
-            "converged": stop_data is None or trainer.stopped_early_,
+            "converged": converged,
             "history": [
                 {
                     "epoch": row["epoch"],
@@ -261,7 +277,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
                     "validation_mi": row.get("valid_mi", np.nan),
                     "seconds": row["dur"],
                 }
-                for row in trainer.history
+                for row in history
             ],
         }
 
@@ -276,7 +292,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             for fold, evaluation in enumerate(evaluations)
             for row in evaluation["history"]
         ]
-        self.n_iter_ = max(row["epoch"] for row in self.history_)
+        self.n_iter_ = max((row["epoch"] for row in self.history_), default=0)
         self.critics_ = list(critics)
         self.device_ = device
         self.fold_scores_ = np.array([e["mi"] for e in evaluations])
@@ -291,25 +307,30 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
     def _warn(self, bound, evaluations):
         running = sum(not e["converged"] for e in evaluations)
         if running:
-            warnings.warn(
+            warn(
                 f"{running} of {len(evaluations)} critics had not converged after "
-                f"max_epochs={self.max_epochs}: the estimate may be too low. Raise max_epochs or "
-                "learning_rate, or the tolerance.",
+                f"max_epochs={self.max_epochs}: the estimate may be too low. Raise max_epochs, "
+                "learning_rate or tolerance (in mutual_info through estimator=MINEEstimator(...)).",
                 ConvergenceWarning,
-                stacklevel=7,
             )
         ceiling = min(e["ceiling"] for e in evaluations)
-        if self.mi_ > ceiling - 1:
-            remedy = (
-                "Use more data, or a bound without this limit (bound='dv')"
+        if self.mi_ > max(ceiling - 1, ceiling / 2):
+            limit, remedy = (
+                ("so many candidates", "Use a bound without this limit (bound='dv')")
                 if bound.contrastive
-                else "Use more data or fewer folds"
+                else ("so few rows", "Use more data or fewer folds")
             )
-            warnings.warn(
-                f"mi_ = {self.mi_:.2f} nats, but with so few rows bound={bound.name!r} can hardly "
+            warn(
+                f"mi_ = {self.mi_:.2f} nats, but with {limit} bound={bound.name!r} can hardly "
                 f"certify more than {ceiling:.2f} nats; the truth may be far higher. {remedy}.",
                 SaturationWarning,
-                stacklevel=7,
+            )
+        if self.train_mi_ - self.mi_ > max(self.train_mi_ / 2, 0.1, 6 * self.stderr_):
+            warn(
+                f"The bound is {self.train_mi_:.2f} nats on training rows but {self.mi_:.2f} on "
+                "held-out rows: the critics overfit. Use more data, fewer columns or smaller "
+                "hidden_layer_sizes.",
+                GeneralizationGapWarning,
             )
 
     # ------------------------------------------------------------ pieces of a fit
@@ -320,7 +341,8 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         if n_samples < 2 * n_folds:
             raise ValueError(
                 f"n_samples={n_samples} is too few for cv={self.cv}: every fold must hold at "
-                f"least 2 rows. Use cv={max(2, n_samples // 2)} or more data."
+                "least 2 rows. Use "
+                + (f"cv={n_samples // 2} or more data." if n_samples >= 4 else "more data.")
             )
         cv = self.cv
         labels = Y.argmax(1) if self.target_type_ == "labels" else None
@@ -475,10 +497,10 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         x = torch.as_tensor(
             transform_margins(critic.x_margins, X).astype(np.float32), device=self.device_
         )
-        references = critic.reference_scores(x).double()
+        references = critic.reference_scores(x).cpu().double()
         log_weights = references.log_softmax(1)
         relative = log_weights + np.log(references.shape[1])
-        return (log_weights.exp() * relative).sum(1).cpu().numpy()
+        return (log_weights.exp() * relative).sum(1).numpy()
 
     # ------------------------------------------------------------ saving
 
@@ -514,7 +536,7 @@ def _fit_gaussian_term(critic, fit_data, stop_data):
     if not (isinstance(critic, SumCritic) and isinstance(critic.second, GaussianCritic)):
         return
     term = critic.second
-    term.fit(*(t.flatten(1).cpu().numpy() for t in fit_data))
+    term.fit(*(t.flatten(1) for t in fit_data))
     x, y = stop_data or fit_data
     x, y = x[:2048], y[:2048]
     values = {}

@@ -1,12 +1,15 @@
 """Pairs of X and y as scikit-learn's users pass them: checked, remembered, encoded."""
 
 from contextlib import contextmanager
+from numbers import Real
 
 import numpy as np
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
+
+from skmi.exceptions import warn
 
 FLOATS = [np.float64, np.float32]
 
@@ -68,12 +71,26 @@ class PairDataMixin:
         y = check_array(y, dtype=None, ensure_2d=False, allow_nd=True, input_name="y")
         if y.ndim == 2 and y.shape[1] == 1:
             y = y.ravel()
+        if y.dtype == object and all(isinstance(value, Real) for value in y.flat):
+            y = y.astype(np.float64)
         if reset:
             self.target_type_ = self._infer_target_type(y)
             if self.target_type_ == "labels":
+                if len(np.unique(self._label_column(y))) > len(y) / 2:
+                    warn(
+                        "y is read as labels, but most of them occur once: nothing can be learned "
+                        "about those. Use target_type='continuous' if y is a measurement.",
+                        UserWarning,
+                    )
                 encoder = OneHotEncoder(sparse_output=False, dtype=np.float32)
                 self.target_encoder_ = encoder.fit(self._label_column(y))
         if self.target_type_ == "labels":
+            unseen = np.setdiff1d(y, self.target_encoder_.categories_[0])
+            if len(unseen):
+                raise ValueError(
+                    f"y has labels that fit did not see: {unseen[:5].tolist()}. Fit on data with "
+                    "all labels."
+                )
             return self.target_encoder_.transform(self._label_column(y))
         with _explain_text("y", "Labels must be a single column; encode other columns."):
             Y = check_array(y, dtype=FLOATS, ensure_2d=False, allow_nd=True, input_name="y")
@@ -94,8 +111,10 @@ class PairDataMixin:
             return self.target_type
         if y.ndim == 1 and y.dtype.kind in "OUSb":
             return "labels"
-        discrete = type_of_target(y) in ("binary", "multiclass")
-        few = discrete and len(np.unique(y)) <= max(2, len(y) // 20)
+        if type_of_target(y) not in ("binary", "multiclass"):
+            return "continuous"
+        n_values, n_rows = len(np.unique(y)), len(y)
+        few = n_values <= max(2, n_rows // 20) or (n_values <= 20 and n_values <= n_rows // 2)
         return "labels" if few else "continuous"
 
 

@@ -1,10 +1,11 @@
 """Mutual information in one call."""
 
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import cross_validate
+from sklearn.model_selection import KFold, cross_validate
 
 from skmi.information._base import BaseMIEstimator
 from skmi.information.mine import MINEEstimator
@@ -12,7 +13,7 @@ from skmi.information.mine import MINEEstimator
 __all__ = ["MutualInfoResult", "mutual_info"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MutualInfoResult:
     """What `mutual_info` found, in nats.
 
@@ -26,7 +27,8 @@ class MutualInfoResult:
         I(X; Y), whatever the critic, but for the bounds "smile" (never a lower bound) and
         "dv" (slightly too high on few samples).
     stderr : float
-        Standard error of both.
+        Standard error of both, from the spread over the pairs. It says nothing of what the
+        critic has missed: look at the distance of `estimate` and `lower_bound` too.
     fold_values : ndarray of shape (n_folds,)
         The held-out bound of each fold.
     n_samples : int
@@ -41,7 +43,7 @@ class MutualInfoResult:
     stderr: float
     fold_values: np.ndarray
     n_samples: int
-    estimator: BaseEstimator | None = field(default=None, repr=False, compare=False)
+    estimator: BaseEstimator | None = field(default=None, repr=False)
 
     def __str__(self):
         return (
@@ -109,7 +111,7 @@ def mutual_info(X, Y, *, estimator=None, cv=5, n_jobs=None, device="auto", rando
     if np.ndim(X) == 1:
         X = np.asarray(X).reshape(-1, 1)
     if not isinstance(estimator, BaseMIEstimator):
-        return _cross_validated(estimator, X, Y, cv, n_jobs)
+        return _cross_validated(estimator, X, Y, cv, n_jobs, random_state)
     options = {"n_jobs": n_jobs, "device": device, "random_state": random_state}
     defaults = mutual_info.__kwdefaults__
     changed = {name: value for name, value in options.items() if value != defaults[name]}
@@ -126,7 +128,9 @@ def mutual_info(X, Y, *, estimator=None, cv=5, n_jobs=None, device="auto", rando
     )
 
 
-def _cross_validated(estimator, X, Y, cv, n_jobs):
+def _cross_validated(estimator, X, Y, cv, n_jobs, random_state):
+    if isinstance(cv, Integral):
+        cv = KFold(cv, shuffle=True, random_state=random_state)
     scores = cross_validate(
         estimator, X, Y, cv=cv, n_jobs=n_jobs, return_train_score=True, error_score="raise"
     )

@@ -1,13 +1,14 @@
 """The objective of a mutual information estimator, and the critic that it leaves behind."""
 
 import copy
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skmi.bounds import Bound, log_mean_exp, split_matrix, update_log_ema
+from skmi.bounds import Bound, eta_dv, log_mean_exp, split_matrix, update_log_ema
 from skmi.critics import Critic, first_tensor, map_embedding
 from skmi.networks import mlp
 
@@ -90,16 +91,19 @@ class NormalizedCritic(Critic):
         return self.critic.all_pairs(x_embedding, y_embedding[0]) - y_embedding[1]
 
 
-def log_normalizer(product: Tensor, ceiling: Tensor, n_iterations: int = 16) -> Tensor:
+def log_normalizer(product: Tensor, ceiling: Tensor) -> Tensor:
     """The constant c for which ``exp(product - c)``, cut off at ``exp(ceiling)``, has mean 1.
 
-    It is log E_Q[e^T] for a critic whose log ratios end at the ceiling; a few wild scores do
-    not move it. The iteration is a contraction, monotone after its first step.
+    It is log E_Q[e^T] for a critic whose log ratios end at the ceiling. No pair counts for more
+    than a quarter of the mean, so that a few wild scores do not move it.
     """
-    constant = log_mean_exp(product)
-    for _ in range(n_iterations):
-        constant = constant + log_mean_exp((product - constant).clamp(max=ceiling))
-    return constant
+    ceiling = ceiling.clamp(max=math.log(max(1, product.numel() / 4)))
+    low, high = product.min(), log_mean_exp(product)
+    for _ in range(48):  # bisection: the mean falls with c
+        middle = (low + high) / 2
+        above = log_mean_exp((product - middle).clamp(max=ceiling)) > 0
+        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+    return (low + high) / 2
 
 
 class CriticObjective(nn.Module):
@@ -171,8 +175,8 @@ class CriticObjective(nn.Module):
                 joint, product = joint - constant, product - constant
             mi = bound_in_nats(self.bound, self.cut_off(joint), self.cut_off(product))
             return {"loss": -mi, "mi": mi}
-        loss = self._loss(joint + self.bound.offset, product + self.bound.offset)
-        return {"loss": loss, "mi": bound_in_nats(self.bound, joint, product)}
+        joint, product = joint + self.bound.offset, product + self.bound.offset
+        return {"loss": self._loss(joint, product), "mi": self.bound.nats(joint, product)}
 
     def cut_off(self, log_ratio: Tensor) -> Tensor:
         """Log ratios no larger than the ceiling; InfoNCE fixes them up to c(x) only."""
@@ -245,8 +249,12 @@ class FittedCritic:
     def reference_scores(self, x: Tensor) -> Tensor:
         """Log-ratio estimates of every row of x with every reference y, shape (n, K)."""
         critic = self.objective.eval().to(x.device).log_ratio
-        reference = critic.embed_y(self.y_reference.to(x.device))
-        chunks = [critic.all_pairs(critic.embed_x(chunk), reference) for chunk in x.split(512)]
+        y = self.y_reference.to(x.device)
+        reference = critic.embed_y(y)
+        chunks = [
+            critic.all_pairs(critic.embed_x(chunk), reference)
+            for chunk in x.split(max(1, CHUNK_PAIRS // len(y)))
+        ]
         return self.objective.cut_off(torch.cat(chunks) - self.log_normalizer)
 
 
@@ -290,7 +298,15 @@ def count_shifts(bound: Bound, n_rows: int, n_pairs: int) -> int:
 
 
 def bound_in_nats(bound: Bound, joint: Tensor, product: Tensor) -> Tensor:
-    """The bound at a critic that estimates the log density ratio."""
+    """The bound at estimates of the log density ratio.
+
+    Donsker-Varadhan is read as eta-DV at the normaliser of the training rows, which the
+    estimates carry already. The two agree where the normaliser fits; but this one is unbiased,
+    and where the product samples miss the support of e^T it stays below log n + 1, while
+    log mean e^T can fall without limit.
+    """
+    if bound.needs_normalizer:
+        return eta_dv(joint, product, 0.0)
     return bound.nats(joint + bound.offset, product + bound.offset)
 
 

@@ -77,8 +77,8 @@ class EtaDVEstimator(BaseMIEstimator):
     margins : {"normal-scores", "standardize"}, transformer or None, default="normal-scores"
         Transform of each column of X and of continuous y.
     target_type : {"auto", "continuous", "labels"}, default="auto"
-        How to read y. ``"auto"``: strings, booleans, and integers with few distinct values
-        (at most 2 or 5 % of the rows) are labels.
+        How to read y. ``"auto"``: strings, booleans, and whole numbers with few distinct values
+        (up to 20 that repeat, or 5 % of the rows) are labels.
     n_jobs : int or None, default=None
         Folds trained at once, through joblib.
     device : str, default="auto"

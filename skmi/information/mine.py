@@ -75,8 +75,8 @@ class MINEEstimator(BaseMIEstimator):
         unchanged if it is one-to-one. Normal scores make the estimate independent of scale,
         skew and heavy tails.
     target_type : {"auto", "continuous", "labels"}, default="auto"
-        How to read y. ``"auto"``: strings, booleans, and integers with few distinct values
-        (at most 2 or 5 % of the rows) are labels.
+        How to read y. ``"auto"``: strings, booleans, and whole numbers with few distinct values
+        (up to 20 that repeat, or 5 % of the rows) are labels.
     n_jobs : int or None, default=None
         Folds trained at once, through joblib.
     device : str, default="auto"

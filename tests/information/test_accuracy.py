@@ -160,3 +160,12 @@ def test_standard_errors_are_of_the_right_size(gaussian_pair):
     # 12 draws: their root mean square is known to about +-20 %
     ratio = np.sqrt(np.mean(np.square(errors))) / np.mean(stderrs)
     assert 0.4 < ratio < 2.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200, 208))
+@pytest.mark.parametrize("estimator", [MINEEstimator, EtaDVEstimator])
+def test_accuracy_on_many_seeds(gaussian_pair, estimator, seed):
+    for n_features, rho, tolerance in [(2, 0.0, 0.05), (2, 0.9, 0.05), (20, 0.5, 0.15)]:
+        X, Y, truth = gaussian_pair(10_000, n_features, rho, seed=seed)
+        assert estimator(random_state=seed).fit(X, Y).mi_ == pytest.approx(truth, abs=tolerance)

@@ -19,7 +19,12 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skmi import EtaDVEstimator, MINEEstimator, mutual_info
-from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, SaturationWarning
+from skmi.exceptions import (
+    ConvergenceWarning,
+    GeneralizationGapWarning,
+    NonFiniteLossError,
+    SaturationWarning,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::skmi.exceptions.ConvergenceWarning")
 
@@ -359,6 +364,63 @@ def test_non_finite_losses_are_an_error(data):
         estimator.score(*data)
 
 
+def test_a_critic_without_parameters_is_evaluated_as_it_is():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(2_000, 2))
+    Y = 0.5 * X + np.sqrt(0.75) * rng.normal(size=X.shape)
+    fitted = MINEEstimator(critic="inner-product", gaussian_term=False, random_state=0).fit(X, Y)
+    # E[e^(x'y)] of independent normals diverges; cut off, the bound is low but finite
+    assert np.isfinite(fitted.mi_) and fitted.n_iter_ == 0
+    with_term = MINEEstimator(critic="bilinear", random_state=0).fit(X, Y)
+    assert with_term.mi_ == pytest.approx(-np.log(0.75), abs=0.08)
+
+
+def test_numbers_in_an_object_array_are_numbers(data):
+    X, Y = data
+    fitted = MINEEstimator(**QUICK).fit(X, Y[:, 0].astype(object))
+    assert fitted.target_type_ == "continuous"
+    assert fitted.mi_ == MINEEstimator(**QUICK).fit(X, Y[:, 0]).mi_
+
+
+@pytest.mark.filterwarnings("ignore::skmi.exceptions.SaturationWarning")
+@pytest.mark.parametrize("noise", [1e-1, 1e-2, 1e-4, 0.0])
+@pytest.mark.parametrize("n_features", [1, 3])
+def test_nearly_deterministic_data_stay_below_the_truth(noise, n_features):
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(300, n_features))
+    fitted = MINEEstimator(random_state=0).fit(X, X + noise * rng.normal(size=X.shape))
+    truth = 0.5 * n_features * np.log1p(1 / noise**2) if noise else np.inf
+    assert 0 < fitted.mi_ < min(truth + 4 * fitted.stderr_, np.log(200) + 1)
+
+
+def test_bad_data_do_not_cost_a_trained_model(data):
+    X, Y = data
+    fitted = MINEEstimator(**QUICK, warm_start=True).fit(X, Y)
+    score = fitted.score(X, Y)
+    for call in (fitted.fit, fitted.partial_fit):
+        with pytest.raises(ValueError, match="2 features"):
+            call(X[:, :2], Y)
+    assert fitted.score(X, Y) == score
+
+
+@pytest.mark.filterwarnings("default::skmi.exceptions.ConvergenceWarning")
+def test_warnings_point_at_the_line_of_the_user(data):
+    with pytest.warns(ConvergenceWarning) as caught:
+        mutual_info(*data, estimator=MINEEstimator(**QUICK), cv=2)
+    assert {warning.filename for warning in caught} == {__file__}
+    with pytest.warns(ConvergenceWarning) as caught:
+        make_pipeline(StandardScaler(), MINEEstimator(**QUICK)).fit(*data)
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_generalization_gap_warning():
+    rng = np.random.default_rng(5)
+    X, Y = rng.normal(size=(200, 30)), rng.normal(size=(200, 30))
+    estimator = MINEEstimator(validation_fraction=0, max_epochs=60, cv=2, random_state=0)
+    with pytest.warns(GeneralizationGapWarning, match="the critics overfit"):
+        estimator.fit(X, Y)
+
+
 @pytest.mark.filterwarnings("default::skmi.exceptions.ConvergenceWarning")
 def test_convergence_warning(data):
     with pytest.warns(ConvergenceWarning, match="max_epochs=4"):
@@ -451,7 +513,7 @@ def test_bad_calls_of_a_fitted_estimator(data):
         fitted.score(X[:1], Y[:1])
     assert fitted.score_samples(X[:1], Y[:1]).shape == (1,)
     labelled = MINEEstimator(**QUICK).fit(X, np.where(Y[:, 0] > 0, "high", "low"))
-    with pytest.raises(ValueError, match="unknown categories"):
+    with pytest.raises(ValueError, match=r"did not see: \['medium'\]"):
         labelled.score(X, np.full(len(X), "medium"))
     fitted.set_params(cv=3, warm_start=True)
     with pytest.raises(ValueError, match="3 folds but the fitted estimator has 2"):
