@@ -349,7 +349,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         if isinstance(cv, Integral):
             stratify = labels is not None and np.unique(labels, return_counts=True)[1].min() >= cv
             splitter = StratifiedKFold if stratify else KFold
-            cv = splitter(cv, shuffle=True, random_state=seed % 2**31)
+            cv = splitter(cv, shuffle=True, random_state=seed)
         folds = list(check_cv(cv).split(X.reshape(n_samples, -1), labels))
         smallest = min(min(len(train), len(test)) for train, test in folds)
         if smallest < 2:

@@ -57,7 +57,7 @@ class MutualInfoResult:
         return self.estimate
 
 
-def mutual_info(X, Y, *, estimator=None, cv=5, n_jobs=None, device="auto", random_state=None):
+def mutual_info(X, Y, *, estimator=None, cv=5, n_jobs=None, device=None, random_state=None):
     """Estimate the mutual information I(X; Y) in nats, with its standard error.
 
     Cross-fitted: one critic is trained for each fold and evaluated on the rows it has not
@@ -75,13 +75,14 @@ def mutual_info(X, Y, *, estimator=None, cv=5, n_jobs=None, device="auto", rando
         other one with `fit` and `score` in nats, a pipeline say, goes through
         `sklearn.model_selection.cross_validate` as it is.
     cv : int, splitter, iterable or None, default=5
-        Folds. None keeps those of the estimator.
+        Folds.
     n_jobs : int or None, default=None
         Folds fitted at once.
-    device : str, default="auto"
+    device : str or None, default=None
         Torch device.
     random_state : int, RandomState or None, default=None
-        Seed of folds, weights and shuffles.
+        Seed of folds, weights and shuffles. For this and the three above, None keeps what the
+        estimator has.
 
     Returns
     -------
@@ -112,12 +113,9 @@ def mutual_info(X, Y, *, estimator=None, cv=5, n_jobs=None, device="auto", rando
         X = np.asarray(X).reshape(-1, 1)
     if not isinstance(estimator, BaseMIEstimator):
         return _cross_validated(estimator, X, Y, cv, n_jobs, random_state)
-    options = {"n_jobs": n_jobs, "device": device, "random_state": random_state}
-    defaults = mutual_info.__kwdefaults__
-    changed = {name: value for name, value in options.items() if value != defaults[name]}
-    if cv is not None:
-        changed["cv"] = cv
-    estimator.set_params(**changed).fit(X, Y)
+    options = {"cv": cv, "n_jobs": n_jobs, "device": device, "random_state": random_state}
+    estimator.set_params(**{name: value for name, value in options.items() if value is not None})
+    estimator.fit(X, Y)
     return MutualInfoResult(
         estimate=(estimator.mi_ + estimator.train_mi_) / 2,
         lower_bound=estimator.mi_,
