@@ -47,7 +47,7 @@ def test_eta_is_the_log_mean_of_the_critic(gaussian_pair):
         x, y = critic.tensors(X, Y, "cpu")
         product = critic.raw_scores(x, y, 20)[:, 1:]  # already less eta
         assert float(product.exp().mean().log()) == pytest.approx(0, abs=0.15)
-        assert eta == pytest.approx(float(critic.objective.eta.value))
+        assert eta == pytest.approx(critic.objective.eta.value.item())
 
 
 @pytest.mark.parametrize("bound", [name for name, bound in BOUNDS.items() if not bound.has_eta])
