@@ -46,8 +46,10 @@ class MutualInfoResult:
     estimator: BaseEstimator | None = field(default=None, repr=False)
 
     def __str__(self):
+        is_bound = self.estimator is None or self.estimator._bound().is_lower_bound
+        held_out = "held-out lower bound" if is_bound else "held-out value"
         return (
-            f"I(X; Y) = {self.estimate:.3f} \u00b1 {self.stderr:.3f} nats (held-out lower bound "
+            f"I(X; Y) = {self.estimate:.3f} \u00b1 {self.stderr:.3f} nats ({held_out} "
             f"{self.lower_bound:.3f}; {len(self.fold_values)} folds of {self.n_samples} pairs)"
         )
 

@@ -56,8 +56,8 @@ class EtaDVEstimator(BaseMIEstimator):
         Pairs in a training batch. ``"auto"`` makes about 20 batches of the data, between 16
         and 1024 rows each.
     n_negatives : int or "auto", default="auto"
-        Product pairs scored for each joint pair of a batch. ``"auto"`` is 4, and 31 for
-        InfoNCE. Critics whose scores are inner products use all pairs of the batch instead.
+        Product pairs scored for each joint pair of a batch; ``"auto"`` is 4. Critics whose
+        scores are inner products use all pairs of the batch instead.
     max_epochs : int, default=200
         Largest number of passes over the data.
     cv : int, splitter or iterable, default=3
