@@ -26,6 +26,7 @@ __all__ = [
     "ConcatCritic",
     "Critic",
     "GaussianCritic",
+    "HybridCritic",
     "InnerProductCritic",
     "ModuleCritic",
     "SeparableCritic",
@@ -143,14 +144,7 @@ class ConcatCritic(Critic):
             self.x_layer.weight.copy_(first.weight[:, :n_x])
             self.y_layer.weight.copy_(first.weight[:, n_x:])
             self.x_layer.bias.copy_(first.bias)
-        self.head = mlp(
-            [*hidden_layer_sizes, 1],
-            activation=activation,
-            layer_norm=layer_norm,
-            activate_input=True,
-        )
-        nn.init.zeros_(self.head[-1].weight)
-        nn.init.zeros_(self.head[-1].bias)
+        self.head = _head(hidden_layer_sizes, activation=activation, layer_norm=layer_norm)
 
     def embed_x(self, x):
         return self.x_layer(x.flatten(1))
@@ -162,18 +156,72 @@ class ConcatCritic(Critic):
         return self.head(x_embedding + y_embedding).squeeze(-1)
 
 
+class _Embedding(nn.Module):
+    """A perceptron beside a linear map, on the columns and their radius.
+
+    The radius ``sqrt(2p) log((1 + mean_j x_j^2) / 2)`` has mean near 0 and variance near 1 for
+    p standard normal columns. Common scales and rotations depend on it, and a small net is
+    slow to find a sum of many squares.
+    """
+
+    def __init__(self, n_features, hidden_layer_sizes, width, **options):
+        super().__init__()
+        self.linear = nn.Linear(n_features + 1, width)
+        self.net = mlp([n_features + 1, *hidden_layer_sizes, width], **options)
+
+    def forward(self, x):
+        mean_square = x.square().mean(1, keepdim=True)
+        radius = math.sqrt(2 * x.shape[1]) * (mean_square.log1p() - math.log(2))
+        x = torch.cat([x, radius], dim=1)
+        return self.linear(x) + self.net(x)
+
+
+class HybridCritic(Critic):
+    """A perceptron on the sum of two learned embeddings.
+
+    Each variable has a network of its own, which every pair shares, as in a separable critic;
+    a perceptron scores the pairs, as in a concat critic. What is a complicated function of x
+    alone is learned from n rows rather than from pairs, and costs no time per pair. The last
+    layer starts at zero, as in `ConcatCritic`.
+    """
+
+    def __init__(self, n_x, n_y, hidden_layer_sizes=(64, 64), activation="silu", layer_norm=False):
+        super().__init__()
+        options = {"activation": activation, "layer_norm": layer_norm}
+        width = hidden_layer_sizes[0]
+        self.x_net = _Embedding(n_x, hidden_layer_sizes, width, **options)
+        self.y_net = _Embedding(n_y, hidden_layer_sizes, width, **options)
+        self.head = _head(hidden_layer_sizes, **options)
+
+    def embed_x(self, x):
+        return self.x_net(x.flatten(1))
+
+    def embed_y(self, y):
+        return self.y_net(y.flatten(1))
+
+    def combine(self, x_embedding, y_embedding):
+        return self.head(x_embedding + y_embedding).squeeze(-1)
+
+
+def _head(hidden_layer_sizes, **options) -> nn.Sequential:
+    """A perceptron from the first hidden layer, before its activation, to a score of zero."""
+    head = mlp([*hidden_layer_sizes, 1], activate_input=True, **options)
+    nn.init.zeros_(head[-1].weight)
+    nn.init.zeros_(head[-1].bias)
+    return head
+
+
 class GaussianCritic(InnerProductCritic):
     r"""The log density ratio of jointly Gaussian variables, fitted in closed form.
 
     With canonical correlations :math:`\rho_k` and canonical variates u, v,
 
     .. math::
-        T(x, y) = s \sum_k -\tfrac12 \log(1 - \rho_k^2)
+        T(x, y) = \sum_k -\tfrac12 \log(1 - \rho_k^2)
                   - \frac{\rho_k^2 (u_k^2 + v_k^2) - 2 \rho_k u_k v_k}{2 (1 - \rho_k^2)} .
 
-    It is exact for Gaussian data and takes a linear relation off the hands of the network that
-    it is added to. It is an inner product of augmented variates, so it is a `factorized`
-    critic. Nothing in it is trained; `scale` (s) is 1 until the caller changes it.
+    It is exact for Gaussian data. It is an inner product of augmented variates, so it is a
+    `factorized` critic. Nothing in it is trained.
     """
 
     def __init__(self, n_x: int, n_y: int):
@@ -184,7 +232,6 @@ class GaussianCritic(InnerProductCritic):
         self.register_buffer("x_weights", torch.zeros(n_x, rank))
         self.register_buffer("y_weights", torch.zeros(n_y, rank))
         self.register_buffer("correlations", torch.zeros(rank))
-        self.register_buffer("scale", torch.ones(()))
 
     def fit(self, x, y) -> "GaussianCritic":
         """Estimate the canonical correlations from rows of x and y.
@@ -229,7 +276,7 @@ class GaussianCritic(InnerProductCritic):
     def embed_x(self, x):
         variates = (x.flatten(1) - self.x_mean) @ self.x_weights
         linear = self.correlations / (1 - self.correlations.square())
-        return self.scale * self._augment(variates, linear, first=True)
+        return self._augment(variates, linear, first=True)
 
     def embed_y(self, y):
         variates = (y.flatten(1) - self.y_mean) @ self.y_weights
@@ -237,11 +284,19 @@ class GaussianCritic(InnerProductCritic):
 
 
 class SumCritic(Critic):
-    """The sum of two critics; its embeddings are pairs of theirs."""
+    """A weighted sum of two critics; its embeddings are pairs of theirs.
 
-    def __init__(self, first: Critic, second: Critic):
+    Parameters
+    ----------
+    first, second : Critic
+    weights : Tensor of shape (2,), optional
+        Their weights, which are not trained; 1 and 1 if not given.
+    """
+
+    def __init__(self, first: Critic, second: Critic, weights: Tensor | None = None):
         super().__init__()
         self.first, self.second = first, second
+        self.register_buffer("weights", torch.ones(2) if weights is None else weights)
         self.factorized = first.factorized and second.factorized
 
     def embed_x(self, x):
@@ -251,19 +306,18 @@ class SumCritic(Critic):
         return self.first.embed_y(y), self.second.embed_y(y)
 
     def combine(self, x_embedding, y_embedding):
-        return self.first.combine(x_embedding[0], y_embedding[0]) + self.second.combine(
-            x_embedding[1], y_embedding[1]
-        )
+        return self._sum("combine", x_embedding, y_embedding)
 
     def combine_partners(self, x_embedding, y_embedding, partners):
-        return self.first.combine_partners(
-            x_embedding[0], y_embedding[0], partners
-        ) + self.second.combine_partners(x_embedding[1], y_embedding[1], partners)
+        return self._sum("combine_partners", x_embedding, y_embedding, partners)
 
     def all_pairs(self, x_embedding, y_embedding):
-        return self.first.all_pairs(x_embedding[0], y_embedding[0]) + self.second.all_pairs(
-            x_embedding[1], y_embedding[1]
-        )
+        return self._sum("all_pairs", x_embedding, y_embedding)
+
+    def _sum(self, method, x_embedding, y_embedding, *args):
+        first = getattr(self.first, method)(x_embedding[0], y_embedding[0], *args)
+        second = getattr(self.second, method)(x_embedding[1], y_embedding[1], *args)
+        return self.weights[0] * first + self.weights[1] * second
 
 
 class ModuleCritic(Critic):
@@ -322,6 +376,7 @@ def _whitening(values: Tensor) -> Tensor:
 CRITICS = {
     "bilinear": BilinearCritic,
     "concat": ConcatCritic,
+    "hybrid": HybridCritic,
     "inner-product": InnerProductCritic,
     "separable": SeparableCritic,
 }
@@ -345,13 +400,13 @@ def make_critic(
 
     Parameters
     ----------
-    name : {"concat", "separable", "bilinear", "inner-product"}
+    name : {"hybrid", "concat", "separable", "bilinear", "inner-product"}
         The kind of critic.
     n_x, n_y : int
         Number of features of x and of y.
     hidden_layer_sizes, activation, layer_norm
-        Options of the perceptrons inside the concat and the separable critic; the other two
-        have no hidden layers and ignore them.
+        Options of the perceptrons inside the first three; the other two have no hidden layers
+        and ignore them.
 
     Returns
     -------

@@ -17,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
-from skmi.bounds import Bound, dv
-from skmi.critics import GaussianCritic, SumCritic, as_critic, make_critic
+from skmi.bounds import Bound
+from skmi.critics import GaussianCritic, as_critic, make_critic
 from skmi.exceptions import (
     ConvergenceWarning,
     GeneralizationGapWarning,
@@ -34,7 +34,6 @@ from skmi.information._objective import (
     count_shifts,
     log_normalizer,
     log_ratio_scores,
-    shifted_scores,
     standard_error,
     transform_margins,
 )
@@ -227,7 +226,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         """Train one critic on rows `train`, evaluate it on rows `train` and `test`."""
         rng = np.random.default_rng(seed)
         train = rng.permutation(train)
-        n_stop = 0 if epochs else self._count_stop_rows(len(train))
+        n_stop = self._count_stop_rows(len(train))
         critic = previous or self._new_critic(bound, X[train], Y[train], seed)
         critic.objective.ceiling.fill_(np.log(len(train)))
         x, y = critic.tensors(X[train], Y[train], device)
@@ -235,13 +234,13 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         stop_data = (x[:n_stop], y[:n_stop]) if n_stop else None
         if previous is None:
             critic.y_reference = fit_data[1][:REFERENCE_ROWS].clone()
-            _fit_gaussian_term(critic.objective.to(device).critic, fit_data, stop_data)
+        critic.objective.gaussian = None
         history, converged = [], True
         if any(parameter.requires_grad for parameter in critic.objective.parameters()):
             trainer = self._make_trainer(
                 critic.objective,
                 len(fit_data[0]),
-                patience=self.patience if stop_data else None,
+                patience=self.patience if stop_data and epochs is None else None,
                 averaging=self.averaging if epochs is None else 0.0,  # averages span one call only
                 device=device,
                 seed=seed,
@@ -257,10 +256,15 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             if context is not None:
                 task.call_on_fit_task_end(estimator=self, X=X, y=Y)
             critic.training_state = trainer.training_state()
-            history, converged = trainer.history, stop_data is None or trainer.stopped_early_
+            history = trainer.history
+            converged = trainer.patience is None or trainer.stopped_early_
+        gaussian = self._make_gaussian_term(x[0].numel(), y[0].numel())
+        if gaussian is not None:
+            gaussian.fit(*(tensor.flatten(1) for tensor in fit_data))
+            critic.objective.add_gaussian_term(gaussian.to(device), *(stop_data or fit_data))
 
         raw = critic.raw_scores(x, y, count_shifts(bound, len(x), EVALUATION_PAIRS))
-        if bound.needs_normalizer:
+        if critic.objective.needs_normalizer:
             critic.log_normalizer = float(log_normalizer(raw[:, 1:], critic.objective.ceiling))
         train_scores = critic.objective.cut_off(raw - critic.log_normalizer)
         joint, product = log_ratio_scores([critic], X[test], Y[test], device)
@@ -392,8 +396,6 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
                     activation=self.activation,
                     layer_norm=self.layer_norm,
                 )
-                if self._has_gaussian_term(n_x, n_y):
-                    critic = SumCritic(critic, GaussianCritic(n_x, n_y))
             n_negatives = self.n_negatives
             if n_negatives == "auto":
                 n_negatives = 31 if bound.contrastive else 4
@@ -405,9 +407,11 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
                 moving_average_rate=getattr(self, "moving_average_rate", None),
             )
 
-    def _has_gaussian_term(self, n_x, n_y):
+    def _make_gaussian_term(self, n_x, n_y) -> GaussianCritic | None:
         small = max(n_x, n_y) <= GAUSSIAN_TERM_COLUMNS
-        return self.gaussian_term and small and self.target_type_ == "continuous"
+        if self.gaussian_term and small and self.target_type_ == "continuous":
+            return GaussianCritic(n_x, n_y)
+        return None
 
     def _check_widths(self, name: str) -> tuple[int, ...]:
         widths = getattr(self, name)
@@ -523,27 +527,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         critics = []
         for tree in fitted["critics_"]:
             objective = self._make_objective(self._bound(), n_x, n_y)
+            objective.gaussian = self._make_gaussian_term(n_x, n_y)
             objective.load_state_dict(tree.pop("state"))
             critics.append(FittedCritic(objective, **tree))
         return vars(self) | fitted | {"critics_": critics}
-
-
-def _fit_gaussian_term(critic, fit_data, stop_data):
-    """Fit the Gaussian term, if there is one, at the scale that serves held-out data best.
-
-    Data far from Gaussian can make the exact Gaussian log ratio a bad place to start from.
-    """
-    if not (isinstance(critic, SumCritic) and isinstance(critic.second, GaussianCritic)):
-        return
-    term = critic.second
-    term.fit(*(t.flatten(1) for t in fit_data))
-    x, y = stop_data or fit_data
-    x, y = x[:2048], y[:2048]
-    values = {}
-    with torch.no_grad():
-        for scale in (0.0, 0.5, 1.0):
-            term.scale.fill_(scale)
-            embeddings = term.embed_x(x), term.embed_y(y)
-            scores = shifted_scores(term, *embeddings, min(256, len(x) - 1))
-            values[scale] = float(dv(scores[:, 0], scores[:, 1:]))
-    term.scale.fill_(max(values, key=values.get))

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 from torch import Tensor, nn
 
 from skmi.bounds import Bound, eta_dv, log_mean_exp, split_matrix, update_log_ema
-from skmi.critics import Critic, first_tensor, map_embedding
+from skmi.critics import Critic, GaussianCritic, SumCritic, first_tensor, map_embedding
 from skmi.networks import mlp
 
 #: Product pairs scored for one validation of a training, and for one final evaluation.
-VALIDATION_PAIRS = 2**16
+VALIDATION_PAIRS = 2**15
 EVALUATION_PAIRS = 2**18
 #: Pairs scored at once, which bounds the memory of an evaluation.
 CHUNK_PAIRS = 2**13
@@ -130,6 +132,9 @@ class CriticObjective(nn.Module):
 
     Attributes
     ----------
+    gaussian : GaussianCritic or None
+        What else estimates the log density ratio, besides the critic; it is added after
+        training, with `weights` (see `add_gaussian_term`).
     ceiling : Tensor of shape ()
         Largest log ratio outside training: log n, the largest log density ratio of the
         empirical distribution of n training rows. Without it one wild score among the product
@@ -149,13 +154,44 @@ class CriticObjective(nn.Module):
         self.critic, self.eta, self.bound = critic, eta, bound
         self.n_negatives = n_negatives
         self.moving_average_rate = moving_average_rate
+        self.gaussian = None
+        self.register_buffer("weights", torch.ones(2))
         self.register_buffer("ceiling", torch.tensor(torch.inf))
         self.register_buffer("log_ema", torch.tensor(torch.nan))
 
     @property
     def log_ratio(self) -> Critic:
         """The critic as an estimate of the log density ratio."""
-        return self.critic if self.eta is None else NormalizedCritic(self.critic, self.eta)
+        critic = self.critic if self.eta is None else NormalizedCritic(self.critic, self.eta)
+        return critic if self.gaussian is None else SumCritic(critic, self.gaussian, self.weights)
+
+    @property
+    def needs_normalizer(self) -> bool:
+        """Whether log ratios are known up to a constant only."""
+        return self.bound.needs_normalizer or (
+            self.gaussian is not None and not self.bound.contrastive
+        )
+
+    @torch.no_grad()
+    def add_gaussian_term(self, gaussian: GaussianCritic, x: Tensor, y: Tensor) -> None:
+        r"""Stack the critic and the log density ratio of Gaussian variables.
+
+        The weights maximise the bound, which is concave in them, at
+        ``w_1 T(x, y) + w_2 G(x, y)`` on rows that neither has been fitted on; the penalty
+        ``|w - 1/2|^2 / 2n`` decides where there are few rows.
+        """
+        self.eval()
+        self.gaussian = None
+        n_shifts = count_shifts(self.bound, len(x), VALIDATION_PAIRS)
+        scores = torch.stack(
+            [
+                shifted_scores(critic, critic.embed_x(x), critic.embed_y(y), n_shifts)
+                for critic in (self.log_ratio, gaussian)
+            ]
+        )
+        scores = scores.cpu().double().clamp(min=-1e3).numpy()
+        self.gaussian = gaussian
+        self.weights.copy_(torch.as_tensor(_stacking_weights(scores, self.bound.contrastive)))
 
     def forward(self, x: Tensor, y: Tensor, player: str | None = None) -> dict[str, Tensor]:
         critic = self.log_ratio
@@ -193,6 +229,32 @@ class CriticObjective(nn.Module):
         if self.bound.loss is not None:
             return self.bound.loss(joint, product)
         return -self.bound.value(joint, product)
+
+
+def _stacking_weights(scores: np.ndarray, contrastive: bool) -> np.ndarray:
+    """Weights in [0, 2] that maximise the InfoNCE or the Donsker-Varadhan bound.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_critics, n_rows, 1 + n_shifts)
+        In the layout of `shifted_scores`.
+    contrastive : bool
+        Whether the bound is InfoNCE.
+    """
+    n_critics, n_rows, _ = scores.shape
+    joint = scores[:, :, 0].mean(1)
+    pairs, axis = (scores, 1) if contrastive else (scores[:, :, 1:], None)
+
+    def loss(weights):
+        total = np.tensordot(weights, pairs, 1)
+        log_sum = logsumexp(total, axis=axis, keepdims=True)
+        shares = np.exp(total - log_sum) / log_sum.size
+        centered = weights - 0.5
+        value = log_sum.mean() - weights @ joint + centered @ centered / (2 * n_rows)
+        return value, np.tensordot(pairs, shares, 2) - joint + centered / n_rows
+
+    start = np.full(n_critics, 0.5)
+    return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 2)] * n_critics).x
 
 
 @dataclass

@@ -32,14 +32,14 @@ class EtaDVEstimator(BaseMIEstimator):
 
     Parameters
     ----------
-    critic : {"concat", "separable", "bilinear", "inner-product"} or nn.Module, default="concat"
+    critic : {"hybrid", "concat", "separable", "bilinear", "inner-product"} or nn.Module
         The critic. A module takes ``(x, y)``, two float tensors of B rows, and returns B
         scores; it is copied, never trained in place.
     a_dv : bool, default=False
         Whether eta is a function of y (the a-DV or TUBA bound) instead of a scalar.
     n_critic : int, default=1
         Critic steps for each step of eta.
-    learning_rate : float, default=5e-3
+    learning_rate : float, default=2e-3
         Step size of the critic's Adam. The paper's is 1e-4.
     eta_learning_rate : float, default=1e-2
         Step size of eta's Adam.
@@ -50,8 +50,8 @@ class EtaDVEstimator(BaseMIEstimator):
     layer_norm : bool, default=False
         Whether to normalise the hidden layers.
     gaussian_term : bool, default=True
-        Whether to add to the critic the exact log density ratio of Gaussian variables with the
-        same canonical correlations (shrunk). See `MINEEstimator`.
+        Whether to stack the critic with the log density ratio of Gaussian variables of the
+        same canonical correlations. See `MINEEstimator`.
     batch_size : int or "auto", default="auto"
         Pairs in a training batch. ``"auto"`` makes about 20 batches of the data, between 16
         and 1024 rows each.
@@ -151,10 +151,10 @@ class EtaDVEstimator(BaseMIEstimator):
     def __init__(
         self,
         *,
-        critic="concat",
+        critic="hybrid",
         a_dv=False,
         n_critic=1,
-        learning_rate=5e-3,
+        learning_rate=2e-3,
         eta_learning_rate=1e-2,
         hidden_layer_sizes=(64, 64),
         activation="silu",

@@ -26,7 +26,7 @@ class MINEEstimator(BaseMIEstimator):
     bound : {"dv", "nwj", "jsd", "infonce", "smile"} or any registered bound, default="dv"
         The objective. Values are always reported in nats: the critic of ``"jsd"``, which
         bounds another divergence, is put into the Donsker-Varadhan bound.
-    critic : {"concat", "separable", "bilinear", "inner-product"} or nn.Module, default="concat"
+    critic : {"hybrid", "concat", "separable", "bilinear", "inner-product"} or nn.Module
         The critic. A module takes ``(x, y)``, two float tensors of B rows, and returns B
         scores; it is copied, never trained in place.
     hidden_layer_sizes : tuple of int, default=(64, 64)
@@ -36,15 +36,15 @@ class MINEEstimator(BaseMIEstimator):
     layer_norm : bool, default=False
         Whether to normalise the hidden layers.
     gaussian_term : bool, default=True
-        Whether to add to the critic the exact log density ratio of Gaussian variables with the
-        same canonical correlations (shrunk), so that the network learns only what differs
-        from it. Left out for labels, for a critic given as a module, and beyond 1000 columns.
+        Whether to stack the critic with the log density ratio of Gaussian variables of the
+        same canonical correlations (shrunk): their weighted sum with the largest bound on the
+        validation rows is what is evaluated. Left out for labels and beyond 1000 columns.
     moving_average_rate : float or None, default=None
         Weight of a batch in the moving average of :math:`E[e^T]` that corrects the gradient
         of ``"dv"`` ([1]_, section 3.2); try 0.1. None leaves the gradient uncorrected: with
         `n_negatives` product pairs for each joint pair its bias is small already, and the lag
         of the average costs more than it saves on sharply peaked densities.
-    learning_rate : float, default=5e-3
+    learning_rate : float, default=2e-3
         Step size of Adam.
     batch_size : int or "auto", default="auto"
         Pairs in a training batch. ``"auto"`` makes about 20 batches of the data, between 16
@@ -149,13 +149,13 @@ class MINEEstimator(BaseMIEstimator):
         self,
         bound="dv",
         *,
-        critic="concat",
+        critic="hybrid",
         hidden_layer_sizes=(64, 64),
         activation="silu",
         layer_norm=False,
         gaussian_term=True,
         moving_average_rate=None,
-        learning_rate=5e-3,
+        learning_rate=2e-3,
         batch_size="auto",
         n_negatives="auto",
         max_epochs=200,
