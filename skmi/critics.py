@@ -157,22 +157,26 @@ class ConcatCritic(Critic):
 
 
 class _Embedding(nn.Module):
-    """A perceptron beside a linear map, on the columns and their radius.
+    r"""A perceptron beside a linear map, on the columns and two summaries of their size.
 
-    The radius ``sqrt(2p) log((1 + mean_j x_j^2) / 2)`` has mean near 0 and variance near 1 for
-    p standard normal columns. Common scales and rotations depend on it, and a small net is
-    slow to find a sum of many squares.
+    For p standard normal columns the radius :math:`\sqrt{2p} \log((1 + \overline{x^2}) / 2)` has
+    mean near 0 and variance near 1, and the peak :math:`\log \overline{\exp(x^2 / 2)}` follows
+    the largest column. What rotates or scales all columns together acts through them, and a
+    small perceptron is slow to find a mean of squares or a maximum.
     """
 
     def __init__(self, n_features, hidden_layer_sizes, width, **options):
         super().__init__()
-        self.linear = nn.Linear(n_features + 1, width)
-        self.net = mlp([n_features + 1, *hidden_layer_sizes, width], **options)
+        self.linear = nn.Linear(n_features + 2, width)
+        self.net = mlp([n_features + 2, *hidden_layer_sizes, width], **options)
 
     def forward(self, x):
-        mean_square = x.square().mean(1, keepdim=True)
-        radius = math.sqrt(2 * x.shape[1]) * (mean_square.log1p() - math.log(2))
-        x = torch.cat([x, radius], dim=1)
+        n_features, squares = x.shape[1], x.square()
+        mean_square = squares.mean(1, keepdim=True)
+        radius = math.sqrt(2 * n_features) * (mean_square.log1p() - math.log(2))
+        exponents = squares.clamp(max=32) / 2  # normal scores end before; other inputs may not
+        peak = exponents.logsumexp(1, keepdim=True) - math.log(n_features)
+        x = torch.cat([x, radius, peak], dim=1)
         return self.linear(x) + self.net(x)
 
 

@@ -59,6 +59,8 @@ class TensorBatches:
         Number of rows of a batch; all rows when there are fewer.
     generator : torch.Generator, optional
         Source of the permutations.
+    epoch_rows : int, optional
+        Largest number of rows of a shuffled epoch, drawn anew each time; all rows if not given.
     """
 
     def __init__(
@@ -66,10 +68,12 @@ class TensorBatches:
         tensors: Sequence[Tensor],
         batch_size: int,
         generator: torch.Generator | None = None,
+        epoch_rows: int | None = None,
     ):
         self.tensors = tuple(tensors)
         self.batch_size = batch_size
         self.generator = generator
+        self.epoch_rows = epoch_rows
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         n_rows, device = len(self.tensors[0]), self.tensors[0].device
@@ -78,7 +82,8 @@ class TensorBatches:
             yield from zip(*(t.tensor_split(n_batches) for t in self.tensors), strict=True)
             return
         permutation = torch.randperm(n_rows, generator=self.generator, device=device)
-        for start in range(0, max(1, n_rows - self.batch_size + 1), self.batch_size):
+        permutation = permutation[: self.epoch_rows]
+        for start in range(0, max(1, len(permutation) - self.batch_size + 1), self.batch_size):
             rows = permutation[start : start + self.batch_size]
             yield tuple(t.index_select(0, rows) for t in self.tensors)
 
@@ -112,19 +117,21 @@ class ArrayDataset(Dataset):
 class _LoadedBatches:
     """Batches of a torch Dataset through a DataLoader, moved to the device one by one."""
 
-    def __init__(self, dataset, batch_size, generator, device, num_workers):
-        shuffle = generator is not None
+    def __init__(self, dataset, batch_size, generator, epoch_rows, device, num_workers):
+        order = range(len(dataset))
+        if generator is not None:
+            n_rows = min(epoch_rows or len(dataset), len(dataset))
+            order = RandomSampler(dataset, num_samples=n_rows, generator=generator)
         options = {
             "num_workers": num_workers,
             "pin_memory": torch.device(device).type == "cuda",
             "generator": generator or torch.Generator(),  # else the global one seeds the workers
         }
         if isinstance(dataset, ArrayDataset):
-            order = RandomSampler(dataset, generator=generator) if shuffle else range(len(dataset))
             sampler = BatchSampler(order, batch_size, drop_last=False)
             self.loader = DataLoader(dataset, batch_size=None, sampler=sampler, **options)
         else:
-            self.loader = DataLoader(dataset, batch_size, shuffle=shuffle, **options)
+            self.loader = DataLoader(dataset, batch_size, sampler=order, **options)
         self.device = device
 
     def __iter__(self):
@@ -330,6 +337,9 @@ class Trainer(skorch.NeuralNet):
         Rows of a training batch.
     validation_batch_size : int
         Rows of a validation batch.
+    epoch_rows : int or None
+        Largest number of rows of an epoch, drawn anew each time, which bounds the time to the
+        next validation on long data; None: all rows.
     patience : int or None
         Stop after so many epochs without improvement of the validation loss and restore the
         best weights. None trains for `max_epochs`.
@@ -375,6 +385,7 @@ class Trainer(skorch.NeuralNet):
         max_epochs: int = 100,
         batch_size: int = 256,
         validation_batch_size: int = 8192,
+        epoch_rows: int | None = None,
         patience: int | None = None,
         tolerance: float = 1e-3,
         averaging: float = 0.0,
@@ -400,6 +411,7 @@ class Trainer(skorch.NeuralNet):
         )
         self.players = tuple(players)
         self.validation_batch_size = validation_batch_size
+        self.epoch_rows = epoch_rows
         self.patience = patience
         self.tolerance = tolerance
         self.averaging = averaging
@@ -529,9 +541,11 @@ class Trainer(skorch.NeuralNet):
             self.generator_ = generator
         batch_size = self.batch_size if training else self.validation_batch_size
         if isinstance(dataset, Dataset):
-            return _LoadedBatches(dataset, batch_size, generator, self.device, self.num_workers)
+            return _LoadedBatches(
+                dataset, batch_size, generator, self.epoch_rows, self.device, self.num_workers
+            )
         tensors = [tensor.to(self.device) for tensor in dataset]
-        return TensorBatches(tensors, batch_size, generator)
+        return TensorBatches(tensors, batch_size, generator, self.epoch_rows)
 
     def on_epoch_begin(self, net, **kwargs):
         super().on_epoch_begin(net, **kwargs)

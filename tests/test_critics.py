@@ -15,6 +15,7 @@ from skmi.critics import (
     ConcatCritic,
     Critic,
     GaussianCritic,
+    HybridCritic,
     InnerProductCritic,
     ModuleCritic,
     SeparableCritic,
@@ -129,6 +130,10 @@ MAKERS = {
     "concat, one layer": lambda: make_critic("concat", N_X, N_Y, hidden_layer_sizes=(5,)),
     "concat, norm": lambda: make_critic(
         "concat", N_X, N_Y, hidden_layer_sizes=[7, 5], activation="tanh", layer_norm=True
+    ),
+    "hybrid": lambda: make_critic("hybrid", N_X, N_Y, hidden_layer_sizes=(7, 5)),
+    "hybrid, norm": lambda: make_critic(
+        "hybrid", N_X, N_Y, hidden_layer_sizes=(7,), activation="elu", layer_norm=True
     ),
     "separable": lambda: make_critic("separable", N_X, N_Y, hidden_layer_sizes=(7, 5)),
     "separable, norm": lambda: make_critic(
@@ -305,10 +310,11 @@ def test_concat_critic_is_an_mlp_on_the_concatenation(sizes, activation, layer_n
 
 
 @pytest.mark.parametrize("layer_norm", [False, True])
-def test_concat_critic_starts_at_zero(layer_norm):
+@pytest.mark.parametrize("kind", [ConcatCritic, HybridCritic])
+def test_critics_with_a_head_start_at_zero(kind, layer_norm):
     for seed in range(3):
         torch.manual_seed(seed)
-        critic = ConcatCritic(N_X, N_Y, (16, 8), layer_norm=layer_norm)
+        critic = kind(N_X, N_Y, (16, 8), layer_norm=layer_norm)
         matrix = critic.matrix(100 * torch.randn(20, N_X), torch.randn(20, N_Y))
         assert (matrix == 0).all()
         # It is the last layer alone that is silent: the first steps of training wake it.
@@ -330,6 +336,44 @@ def test_concat_critic_starts_at_the_scale_of_the_joint_layer():
     halves = critic.x_layer.weight.flatten(), critic.y_layer.weight[:, :n_x].flatten()
     correlation = torch.corrcoef(torch.stack(halves))[0, 1]
     assert abs(correlation) < 5 / math.sqrt(width * n_x)
+
+
+def embedding_inputs(x):
+    """What a hybrid critic's embeddings see of x: its columns, radius and peak."""
+    squares = (x**2).numpy()
+    radius = np.sqrt(2 * squares.shape[1]) * np.log((1 + squares.mean(1)) / 2)
+    peak = np.log(np.exp(np.minimum(squares, 32) / 2).mean(1))
+    return torch.cat([x, torch.from_numpy(np.stack([radius, peak], axis=1))], dim=1)
+
+
+def test_hybrid_critic_is_a_perceptron_on_the_sum_of_embeddings():
+    sizes, activation = (7, 5), "gelu"
+    critic = randomized(HybridCritic(N_X, N_Y, sizes, activation))
+    x, y = 3 * torch.randn(6, N_X).double(), torch.randn(6, N_Y).double()
+    total = 0
+    for embedding, values in [(critic.x_net, x), (critic.y_net, y)]:
+        inputs = embedding_inputs(values)
+        plain = explicit_mlp([inputs.shape[1], *sizes, sizes[0]], activation, layer_norm=False)
+        plain.load_state_dict(embedding.net.state_dict())
+        total = total + plain(inputs) + embedding.linear(inputs)
+    head = explicit_mlp([*sizes, 1], activation, layer_norm=False)
+    head.load_state_dict(
+        dict(zip(head.state_dict(), critic.head.state_dict().values(), strict=True))
+    )
+    assert_close(critic(x, y), head(ACTIVATION_MODULES[activation]()(total)).squeeze(1))
+
+
+def test_radius_of_normal_scores_is_standardised():
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(4000, 30)))
+    radius = embedding_inputs(x)[:, -2]
+    assert abs(radius.mean()) < 0.2 and 0.8 < radius.std() < 1.2
+
+
+def test_hybrid_critic_stands_wild_inputs():
+    critic = HybridCritic(2, 2)
+    nn.init.ones_(critic.head[-1].weight)
+    x = torch.tensor([[1e6, -1e6], [0.0, 0.0], [1e-30, 50.0]])
+    assert critic.matrix(x, x).isfinite().all()
 
 
 def test_separable_critic_is_a_scaled_inner_product_of_two_mlps():
@@ -391,7 +435,7 @@ def test_every_activation_is_tested():
 
 
 def test_registry_builds_its_classes():
-    assert set(CRITICS) == {"bilinear", "concat", "inner-product", "separable"}
+    assert set(CRITICS) == {"bilinear", "concat", "hybrid", "inner-product", "separable"}
     for name, kind in CRITICS.items():
         assert type(make_critic(name, N_Y, N_Y)) is kind
 
@@ -423,6 +467,9 @@ def test_sum_critic_is_the_sum():
     assert_close(total(x, y), first(x, y) + second(x, y))
     assert_close(total.matrix(x, y), first.matrix(x, y) + second.matrix(x, y))
     assert len(list(total.parameters())) == 5
+    weighted = SumCritic(first, second, torch.tensor([0.5, -2.0]).double())
+    assert_close(weighted(x, y), 0.5 * first(x, y) - 2 * second(x, y))
+    assert_close(weighted.matrix(x, y), 0.5 * first.matrix(x, y) - 2 * second.matrix(x, y))
 
 
 def test_sum_critic_is_factorized_if_both_are():
@@ -707,17 +754,12 @@ def test_gaussian_critic_forgets_an_earlier_fit(case):
     np.testing.assert_allclose(score(twice, x, y), score(once, x, y), atol=1e-10)
 
 
-def test_gaussian_critic_scales_and_single_precision():
+def test_gaussian_critic_in_single_precision():
     x, y = correlated_rows(300, N_X, N_Y)
-    critic = fitted_gaussian()
-    full = score(critic, x, y)
+    full = score(fitted_gaussian(), x, y)
     single = fitted_gaussian().float()
     scores = single(torch.from_numpy(x).float(), torch.from_numpy(y).float())
     np.testing.assert_allclose(scores.numpy(), full, rtol=1e-3, atol=1e-4)
-    critic.scale.fill_(0.5)
-    np.testing.assert_allclose(score(critic, x, y), full / 2, atol=1e-12)
-    critic.scale.fill_(0.0)
-    assert not score(critic, x, y).any()
 
 
 def test_gaussian_critic_saves_its_fit():

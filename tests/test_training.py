@@ -260,6 +260,23 @@ def test_batches_cover_the_rows(n_rows, batch_size):
     assert all(torch.equal(second, 2 * first) for first, second in shuffled)
 
 
+def test_long_data_make_short_epochs_of_changing_rows():
+    rows, generator = torch.arange(100), torch.Generator().manual_seed(0)
+    batches = TensorBatches([rows], 8, generator, epoch_rows=20)
+    epochs = [torch.cat([batch[0] for batch in batches]).tolist() for _ in range(60)]
+    assert all(len(set(epoch)) == len(epoch) == 16 for epoch in epochs)
+    assert {row for epoch in epochs for row in epoch} == set(rows.tolist())
+    assert sum(len(b[0]) for b in TensorBatches([rows], 8, epoch_rows=20)) == 100  # validation
+
+
+@pytest.mark.parametrize("kind", [ArrayDataset, lambda x, y: Pairs(x, y)])
+def test_short_epochs_of_datasets(kind, data):
+    trainer = Trainer(
+        Regression(), players=[Player("weights")], max_epochs=2, batch_size=10, epoch_rows=40
+    ).fit(kind(*data))
+    assert trainer.n_steps_ == 8
+
+
 class Pairs(Dataset):
     def __init__(self, x, y):
         self.x, self.y = x, y

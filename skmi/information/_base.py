@@ -43,6 +43,10 @@ from skmi.training import Player, Trainer
 
 #: Number of y that stand for its marginal in `score_samples(X)`.
 REFERENCE_ROWS = 512
+#: Largest number of rows of an epoch, and of those that tell when to stop: training takes a
+#: bounded time, however long the data.
+EPOCH_ROWS = 2**16
+STOP_ROWS = 2**14
 #: Columns beyond which the Gaussian term is left out.
 GAUSSIAN_TERM_COLUMNS = 1000
 
@@ -367,7 +371,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         """How many of the training rows of a fold tell when to stop; the rest are fitted."""
         if self.validation_fraction == 0 or n_rows < 4:
             return 0
-        return min(max(2, round(self.validation_fraction * n_rows)), n_rows - 2)
+        return min(max(2, round(self.validation_fraction * n_rows)), n_rows - 2, STOP_ROWS)
 
     def _make_margins(self, values: np.ndarray):
         if self.margins is None:
@@ -434,6 +438,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             "players": self._players(),
             "max_epochs": self.max_epochs,
             "batch_size": batch_size,
+            "epoch_rows": EPOCH_ROWS,
             "tolerance": self.tolerance,
             "gradient_clipping": self.gradient_clipping,
             "schedule": self.learning_rate_schedule,
