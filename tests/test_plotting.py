@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import make_pipeline
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -93,10 +94,9 @@ def test_matrix():
 
 
 def test_result_without_curves_names_the_remedy(pair):
-    result = mutual_info(*pair, estimator=quick(cv=2))
-    with pytest.raises(ValueError, match="no fitted estimator.*Pass an estimator"):
-        MutualInfoDisplay.from_result(SimpleNamespace(estimator=None))
-    assert result.estimator is not None
+    result = mutual_info(*pair, estimator=make_pipeline(quick()), cv=2)
+    with pytest.raises(ValueError, match=r"no fitted estimator(?s:.*)Pass an estimator"):
+        MutualInfoDisplay.from_result(result)
 
 
 def test_unfitted_estimator():
