@@ -1,6 +1,28 @@
 """Mutual information estimation and maximisation with neural networks, for scikit-learn."""
 
 from skmi._version import __version__
-from skmi.information import EtaDVEstimator, MINEEstimator, MutualInfoResult, mutual_info
+from skmi.dependence import IndependenceTestResult, independence_test
+from skmi.information import (
+    EtaDVEstimator,
+    KLDivergenceResult,
+    MINEEstimator,
+    MutualInfoResult,
+    kl_divergence,
+    mutual_info,
+    normalized_mutual_info,
+    pairwise_mutual_info,
+)
 
-__all__ = ["EtaDVEstimator", "MINEEstimator", "MutualInfoResult", "__version__", "mutual_info"]
+__all__ = [
+    "EtaDVEstimator",
+    "IndependenceTestResult",
+    "KLDivergenceResult",
+    "MINEEstimator",
+    "MutualInfoResult",
+    "__version__",
+    "independence_test",
+    "kl_divergence",
+    "mutual_info",
+    "normalized_mutual_info",
+    "pairwise_mutual_info",
+]

@@ -16,10 +16,13 @@ from safetensors.torch import save_file
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from skmi._columns import VariableEncoder
 from skmi._version import __version__
 from skmi.preprocessing import NormalScores
 
-TRUSTED = {cls.__name__: cls for cls in (NormalScores, OneHotEncoder, StandardScaler)}
+TRUSTED = {
+    cls.__name__: cls for cls in (NormalScores, OneHotEncoder, StandardScaler, VariableEncoder)
+}
 
 
 def encode(value, arrays: dict[str, torch.Tensor], where: str):

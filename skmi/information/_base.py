@@ -18,23 +18,20 @@ from threadpoolctl import threadpool_limits
 
 from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
 from skmi.bounds import Bound
-from skmi.critics import GaussianCritic, as_critic, make_critic
+from skmi.critics import Critic, GaussianCritic, as_critic, make_critic
 from skmi.exceptions import (
     ConvergenceWarning,
     GeneralizationGapWarning,
     SaturationWarning,
     warn,
 )
-from skmi.information._data import PairDataMixin
+from skmi.information._data import PairDataMixin, warn_of_copies
 from skmi.information._objective import (
-    EVALUATION_PAIRS,
+    BoundObjective,
     CriticObjective,
     FittedCritic,
-    bound_in_nats,
-    count_shifts,
-    log_normalizer,
     log_ratio_scores,
-    standard_error,
+    take_rows,
     transform_margins,
 )
 from skmi.networks import ACTIVATIONS
@@ -67,6 +64,32 @@ def limit_threads(method):
     return limited
 
 
+def check_widths(name: str, widths) -> tuple[int, ...]:
+    """The widths of hidden layers, if that is what they are."""
+    if len(widths) == 0 or any(not isinstance(w, Integral) or w < 1 for w in widths):
+        raise ValueError(
+            f"{name} must be a non-empty sequence of positive integers, got {widths!r}."
+        )
+    return tuple(int(w) for w in widths)
+
+
+def count_stop_rows(n_rows: int, fraction: float) -> int:
+    """How many of the training rows of a fold tell when to stop; the rest are fitted."""
+    if fraction == 0 or n_rows < 4:
+        return 0
+    return min(max(2, round(fraction * n_rows)), n_rows - 2, STOP_ROWS)
+
+
+def auto_batch_size(n_rows: int) -> int:
+    """A batch of about 20 steps an epoch, within what suits the optimiser."""
+    return int(min(2 ** np.clip(round(np.log2(n_rows / 20)), 4, 10), n_rows))
+
+
+def is_overfitted(held_out: float, train: float, stderr: float) -> bool:
+    """Whether a bound is much lower on held-out than on training rows."""
+    return train - held_out > max(train / 2, 0.1, 6 * stderr)
+
+
 class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
     """Base class of estimators that train one critic per fold.
 
@@ -94,11 +117,15 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         "gradient_clipping": [None, Interval(Real, 0, None, closed="neither")],
         "learning_rate_schedule": [StrOptions({"constant", "cosine"}), callable],
         "margins": [None, StrOptions({"normal-scores", "standardize"}), HasMethods("transform")],
+        "discrete_features": [StrOptions({"auto"}), "boolean", "array-like"],
         "target_type": [StrOptions({"auto", "continuous", "labels"})],
         "n_jobs": [None, Integral],
         "warm_start": ["boolean"],
         "trainer_options": [None, dict],
     }
+
+    #: What is estimated, for display.
+    symbol = "I(X; Y)"
 
     # ------------------------------------------------------------ subclass hooks
 
@@ -114,6 +141,10 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
     def _players(self) -> list[Player]:
         return [Player("critic", self.learning_rate)]
 
+    @property
+    def _fitted_critic(self) -> type[FittedCritic]:
+        return FittedCritic
+
     # ------------------------------------------------------------ fitting
 
     @with_callbacks
@@ -124,9 +155,10 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Samples of X; images and other arrays of more dimensions are accepted.
+            Samples of X: columns of numbers and of categories (see ``discrete_features``);
+            images and other arrays of more dimensions.
         y : array-like of shape (n_samples,), (n_samples, n_outputs) or (n_samples, ...)
-            Samples of Y, continuous or labels (see ``target_type``).
+            Samples of Y: columns of numbers and of categories (see ``target_type``).
 
         Returns
         -------
@@ -147,9 +179,12 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             If the estimate is near the largest value that the bound can certify.
         GeneralizationGapWarning
             If the bound is much lower on held-out than on training rows.
+        UserWarning
+            If X or y is constant, if categories are too many, or if held-out rows are copies
+            of training rows.
         """
         go_on = self.warm_start and hasattr(self, "critics_")
-        return self._cross_fit(X, y, go_on=go_on)
+        return self._cross_fit((X, y), go_on=go_on)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -170,32 +205,36 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         self
         """
         go_on = hasattr(self, "critics_")
-        return self._cross_fit(X, y, go_on=go_on, epochs=1)
+        return self._cross_fit((X, y), go_on=go_on, epochs=1)
 
-    def _cross_fit(self, X, y, *, go_on: bool, epochs: int | None = None):
+    def _cross_fit(self, data, *, go_on: bool, epochs: int | None = None):
         if not go_on:
             with self._fit_life_cycle():
-                return self._train(*self._prepare(X, y, reset=True), go_on, epochs)
-        prepared = self._prepare(X, y, reset=False)  # bad data must not cost the fitted critics
+                return self._train(*self._prepare(*data, reset=True), go_on=go_on, epochs=epochs)
+        prepared = self._prepare(*data, reset=False)  # bad data must not cost the fitted critics
         with self._fit_life_cycle(keep=True):
-            return self._train(*prepared, go_on, epochs)
+            return self._train(*prepared, go_on=go_on, epochs=epochs)
 
-    def _prepare(self, X, y, *, reset: bool):
+    def _prepare(self, *data, reset: bool):
         """Check everything that can be checked before training."""
         self._bound()
         self._check_widths("hidden_layer_sizes")
-        X, Y = self._validate(X, y, reset=reset)
+        data = self._validate(*data, reset=reset)
         if reset:
             self.seed_ = self._draw_seed()  # kept, so that rows stay in their folds
-        folds = self._folds(X, Y, self.seed_)
+        folds = self._folds(data, self.seed_)
         if not reset and len(folds) != len(self.critics_):
             raise ValueError(
                 f"cv gives {len(folds)} folds but the fitted estimator has {len(self.critics_)}. "
                 "Keep cv, or set warm_start=False."
             )
-        return X, Y, folds
+        if reset:
+            warn_of_copies(folds, data[:2], (self.x_encoder_, self.y_encoder_))
+        return *data, folds
 
-    def _train(self, X, Y, folds, go_on: bool, epochs: int | None):
+    def _train(self, *prepared, go_on: bool, epochs: int | None):
+        *data, folds = prepared
+        X, Y = data[:2]
         bound, device = self._bound(), infer_device(self.device)
         context = None
         if hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx"):
@@ -206,8 +245,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         results = Parallel(n_jobs=self.n_jobs)(
             delayed(self._fit_fold)(
                 bound,
-                X,
-                Y,
+                data,
                 train,
                 test,
                 device=device,
@@ -221,21 +259,21 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         )
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=Y)
-        return self._collect(bound, folds, results, device, warn=epochs is None)
+        return self._collect(bound, folds, results, len(X), device, warn=epochs is None)
 
     @limit_threads
     def _fit_fold(
-        self, bound, X, Y, train, test, *, device, seed, previous, epochs, label, context
+        self, bound, data, train, test, *, device, seed, previous, epochs, label, context
     ):
         """Train one critic on rows `train`, evaluate it on rows `train` and `test`."""
+        X, Y = data[:2]
         rng = np.random.default_rng(seed)
         train = rng.permutation(train)
-        n_stop = self._count_stop_rows(len(train))
-        critic = previous or self._new_critic(bound, X[train], Y[train], seed)
+        n_stop = count_stop_rows(len(train), self.validation_fraction)
+        critic = previous or self._new_critic(bound, *take_rows(data, train), seed=seed)
         critic.objective.ceiling.fill_(np.log(len(train)))
-        x, y = critic.tensors(X[train], Y[train], device)
-        fit_data = x[n_stop:], y[n_stop:]
-        stop_data = (x[:n_stop], y[:n_stop]) if n_stop else None
+        fit_data = critic.tensors(*take_rows(data, train[n_stop:]), device)
+        stop_data = critic.tensors(*take_rows(data, train[:n_stop]), device) if n_stop else None
         if previous is None:
             critic.y_reference = fit_data[1][:REFERENCE_ROWS].clone()
         critic.objective.gaussian = None
@@ -262,21 +300,16 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             critic.training_state = trainer.training_state()
             history = trainer.history
             converged = trainer.patience is None or trainer.stopped_early_
-        gaussian = self._make_gaussian_term(x[0].numel(), y[0].numel())
+        gaussian = self._make_gaussian_term(*self._count_columns())
         if gaussian is not None:
-            gaussian.fit(*(tensor.flatten(1) for tensor in fit_data))
-            critic.objective.add_gaussian_term(gaussian.to(device), *(stop_data or fit_data))
-
-        raw = critic.raw_scores(x, y, count_shifts(bound, len(x), EVALUATION_PAIRS))
-        if critic.objective.needs_normalizer:
-            critic.log_normalizer = float(log_normalizer(raw[:, 1:], critic.objective.ceiling))
-        train_scores = critic.objective.cut_off(raw - critic.log_normalizer)
-        joint, product = log_ratio_scores([critic], X[test], Y[test], device)
+            critic.objective.add_gaussian_term(gaussian.to(device), fit_data, stop_data or fit_data)
+        train_scores = critic.normalize(*critic.tensors(*take_rows(data, train), device))
+        scores = log_ratio_scores([critic], take_rows(data, test), device)
         return critic, {
-            "mi": float(bound_in_nats(bound, joint, product)),
-            "train_mi": float(bound_in_nats(bound, train_scores[:, 0], train_scores[:, 1:])),
-            "stderr": standard_error(bound, joint, product),
-            "ceiling": np.log(product.shape[1] + 1 if bound.contrastive else len(train)),
+            "mi": critic.value(scores),
+            "train_mi": critic.value(train_scores),
+            "stderr": critic.standard_error(scores),
+            "ceiling": np.log(scores.shape[-1] if bound.contrastive else len(train)),
             "converged": converged,
             "history": [
                 {
@@ -289,7 +322,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             ],
         }
 
-    def _collect(self, bound, folds, results, device, warn):
+    def _collect(self, bound, folds, results, n_samples, device, warn):
         critics, evaluations = zip(*results, strict=True)
         weights = np.array([len(test) for _, test in folds], dtype=float)
         weights /= weights.sum()
@@ -302,6 +335,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         ]
         self.n_iter_ = max((row["epoch"] for row in self.history_), default=0)
         self.critics_ = list(critics)
+        self.n_samples_ = n_samples
         self.device_ = device
         self.fold_scores_ = np.array([e["mi"] for e in evaluations])
         self.mi_ = float(weights @ self.fold_scores_)
@@ -333,7 +367,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
                 f"certify more than {ceiling:.2f} nats; the truth may be far higher. {remedy}.",
                 SaturationWarning,
             )
-        if self.train_mi_ - self.mi_ > max(self.train_mi_ / 2, 0.1, 6 * self.stderr_):
+        if is_overfitted(self.mi_, self.train_mi_, self.stderr_):
             warn(
                 f"The bound is {self.train_mi_:.2f} nats on training rows but {self.mi_:.2f} on "
                 "held-out rows: the critics overfit. Use more data, fewer columns or smaller "
@@ -343,8 +377,18 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
 
     # ------------------------------------------------------------ pieces of a fit
 
-    def _folds(self, X, Y, seed):
-        n_samples = len(X)
+    def _strata(self, X, Y):
+        """Labels whose shares should be the same in every fold, or None."""
+        if self.target_type_ != "labels":
+            return None
+        return Y.argmax(1) if Y.shape[1] > 1 else Y[:, 0]
+
+    def _count_columns(self) -> tuple[int, int]:
+        """How many columns of X and of y a critic sees."""
+        return int(np.prod(self.x_shape_)), int(np.prod(self.y_shape_))
+
+    def _folds(self, data, seed):
+        n_samples = len(data[0])
         n_folds = self.cv if isinstance(self.cv, Integral) else 2
         if n_samples < 2 * n_folds:
             raise ValueError(
@@ -352,13 +396,20 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
                 "least 2 rows. Use "
                 + (f"cv={n_samples // 2} or more data." if n_samples >= 4 else "more data.")
             )
-        cv = self.cv
-        labels = Y.argmax(1) if self.target_type_ == "labels" else None
+        cv, labels = self.cv, self._strata(*data)
         if isinstance(cv, Integral):
             stratify = labels is not None and np.unique(labels, return_counts=True)[1].min() >= cv
             splitter = StratifiedKFold if stratify else KFold
             cv = splitter(cv, shuffle=True, random_state=seed)
-        folds = list(check_cv(cv).split(X.reshape(n_samples, -1), labels))
+        try:
+            folds = list(check_cv(cv).split(data[0].reshape(n_samples, -1), labels))
+        except ValueError as error:
+            if "'groups'" not in str(error):
+                raise
+            raise ValueError(
+                f"cv={cv} needs groups, which fit does not take. Pass the splits themselves: "
+                "cv=list(splitter.split(X, y, groups))."
+            ) from error
         smallest = min(min(len(train), len(test)) for train, test in folds)
         if smallest < 2:
             raise ValueError(
@@ -367,44 +418,40 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             )
         return folds
 
-    def _count_stop_rows(self, n_rows: int) -> int:
-        """How many of the training rows of a fold tell when to stop; the rest are fitted."""
-        if self.validation_fraction == 0 or n_rows < 4:
-            return 0
-        return min(max(2, round(self.validation_fraction * n_rows)), n_rows - 2, STOP_ROWS)
-
-    def _make_margins(self, values: np.ndarray):
-        if self.margins is None:
+    def _make_margins(self, values: np.ndarray, n_numbers: int):
+        """The transform of the numbers, which are the first columns."""
+        if self.margins is None or n_numbers == 0:
             return None
         if isinstance(self.margins, str):
             margins = NormalScores() if self.margins == "normal-scores" else StandardScaler()
         else:
             margins = copy.deepcopy(self.margins)
-        return margins.fit(values.reshape(len(values), -1))
+        return margins.fit(values.reshape(len(values), -1)[:, :n_numbers])
 
-    def _new_critic(self, bound, X, Y, seed) -> FittedCritic:
-        y_margins = None if self.target_type_ == "labels" else self._make_margins(Y)
-        objective = self._make_objective(bound, X[0].size, Y[0].size, seed)
-        return FittedCritic(objective, self._make_margins(X), y_margins)
+    def _new_critic(self, bound, X, Y, *, seed) -> FittedCritic:
+        objective = self._make_objective(bound, *self._count_columns(), seed)
+        x_margins = self._make_margins(X, self.x_encoder_.n_numbers_)
+        return FittedCritic(objective, x_margins, self._make_margins(Y, self.y_encoder_.n_numbers_))
 
-    def _make_objective(self, bound, n_x, n_y, seed=0) -> CriticObjective:
+    def _make_critic(self, critic, n_x, n_y) -> Critic:
+        if isinstance(critic, torch.nn.Module):
+            return as_critic(copy.deepcopy(critic))
+        return make_critic(
+            critic,
+            n_x,
+            n_y,
+            hidden_layer_sizes=self._check_widths("hidden_layer_sizes"),
+            activation=self.activation,
+            layer_norm=self.layer_norm,
+        )
+
+    def _make_objective(self, bound, n_x, n_y, seed=0) -> BoundObjective:
         with seeded_initialization(seed):
-            if isinstance(self.critic, torch.nn.Module):
-                critic = as_critic(copy.deepcopy(self.critic))
-            else:
-                critic = make_critic(
-                    self.critic,
-                    n_x,
-                    n_y,
-                    hidden_layer_sizes=self._check_widths("hidden_layer_sizes"),
-                    activation=self.activation,
-                    layer_norm=self.layer_norm,
-                )
             n_negatives = self.n_negatives
             if n_negatives == "auto":
                 n_negatives = 31 if bound.contrastive else 4
             return CriticObjective(
-                critic,
+                self._make_critic(self.critic, n_x, n_y),
                 bound,
                 eta=self._make_eta(n_y),
                 n_negatives=n_negatives,
@@ -413,22 +460,18 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
 
     def _make_gaussian_term(self, n_x, n_y) -> GaussianCritic | None:
         small = max(n_x, n_y) <= GAUSSIAN_TERM_COLUMNS
-        if self.gaussian_term and small and self.target_type_ == "continuous":
+        has_numbers = self.x_encoder_.n_numbers_ + self.y_encoder_.n_numbers_ > 0
+        if self.gaussian_term and small and has_numbers:
             return GaussianCritic(n_x, n_y)
         return None
 
     def _check_widths(self, name: str) -> tuple[int, ...]:
-        widths = getattr(self, name)
-        if len(widths) == 0 or any(not isinstance(w, Integral) or w < 1 for w in widths):
-            raise ValueError(
-                f"{name} must be a non-empty sequence of positive integers, got {widths!r}."
-            )
-        return tuple(int(w) for w in widths)
+        return check_widths(name, getattr(self, name))
 
     def _make_trainer(self, objective, n_rows, **options) -> Trainer:
         batch_size = self.batch_size
-        if batch_size == "auto":  # about 20 steps an epoch, within what suits the optimiser
-            batch_size = int(min(2 ** np.clip(round(np.log2(n_rows / 20)), 4, 10), n_rows))
+        if batch_size == "auto":
+            batch_size = auto_batch_size(n_rows)
         elif batch_size > n_rows:
             raise ValueError(
                 f"batch_size={batch_size} is larger than the {n_rows} training rows of a fold. "
@@ -462,12 +505,14 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         float
             Higher is better: the larger the bound, the nearer it is to I(X; Y).
         """
+        return self._score(X, y)
+
+    def _score(self, *data) -> float:
         check_is_fitted(self)
-        X, Y = self._validate(X, y, reset=False)
-        if len(X) < 2:
+        data = self._validate(*data, reset=False)
+        if len(data[0]) < 2:
             raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
-        scores = log_ratio_scores(self.critics_, X, Y, self.device_)
-        return float(bound_in_nats(self._bound(), *scores))
+        return self.critics_[0].value(log_ratio_scores(self.critics_, data, self.device_))
 
     @limit_threads
     def score_samples(self, X, y=None):
@@ -491,16 +536,12 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         if y is None:
             X = self._validate_X(X)
             return np.mean([self._specific_information(c, X) for c in self.critics_], axis=0)
-        X, Y = self._validate(X, y, reset=False)
-        total = 0.0
-        for critic in self.critics_:
-            x, y_tensor = critic.tensors(X, Y, self.device_)
-            joint = critic.scores(x, y_tensor, n_shifts=0)[:, 0]
-            if self._bound().contrastive:  # free up to a function of x: normalise each row
-                references = critic.reference_scores(x)
-                joint = joint - (references.logsumexp(1) - np.log(references.shape[1]))
-            total = total + joint.cpu().numpy().astype(np.float64)
-        return total / len(self.critics_)
+        return self._score_samples(X, y)
+
+    def _score_samples(self, *data) -> np.ndarray:
+        data = self._validate(*data, reset=False)
+        scores = [critic.pointwise(*data, self.device_) for critic in self.critics_]
+        return torch.stack(scores).cpu().double().mean(0).numpy()
 
     def _specific_information(self, critic, X):
         x = torch.as_tensor(
@@ -514,25 +555,19 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
     # ------------------------------------------------------------ saving
 
     def _fitted_to_tree(self, fitted: dict) -> dict:
-        critics = [
-            {
-                "state": dict(critic.objective.state_dict()),
-                "x_margins": critic.x_margins,
-                "y_margins": critic.y_margins,
-                "log_normalizer": critic.log_normalizer,
-                "y_reference": critic.y_reference,
-            }
-            for critic in fitted["critics_"]
-        ]
+        critics = []
+        for critic in fitted["critics_"]:
+            tree = dict(vars(critic), training_state=None)
+            tree["state"] = dict(tree.pop("objective").state_dict())
+            critics.append(tree)
         return fitted | {"critics_": critics}
 
     def _fitted_from_tree(self, fitted: dict) -> dict:
-        self.target_type_ = fitted["target_type_"]
-        n_x, n_y = (int(np.prod(fitted[name])) for name in ("x_shape_", "y_shape_"))
-        critics = []
+        vars(self).update(fitted)
+        columns, critics = self._count_columns(), []
         for tree in fitted["critics_"]:
-            objective = self._make_objective(self._bound(), n_x, n_y)
-            objective.gaussian = self._make_gaussian_term(n_x, n_y)
+            objective = self._make_objective(self._bound(), *columns)
+            objective.gaussian = self._make_gaussian_term(*columns)
             objective.load_state_dict(tree.pop("state"))
-            critics.append(FittedCritic(objective, **tree))
-        return vars(self) | fitted | {"critics_": critics}
+            critics.append(self._fitted_critic(objective, **tree))
+        return vars(self) | {"critics_": critics}

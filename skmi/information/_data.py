@@ -1,24 +1,21 @@
 """Pairs of X and y as scikit-learn's users pass them: checked, remembered, encoded."""
 
-from contextlib import contextmanager
-from numbers import Real
-
 import numpy as np
-from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import check_array
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
+from skmi._columns import VariableEncoder
 from skmi.exceptions import warn
 
-FLOATS = [np.float64, np.float32]
+#: Which columns of y hold categories, for each ``target_type``.
+DISCRETE_TARGETS = {"auto": "auto", "continuous": False, "labels": True}
 
 
 class PairDataMixin:
-    """Validation of X and y for estimators with a parameter ``target_type``.
+    """Validation of X and y for estimators with ``discrete_features`` and ``target_type``.
 
-    Sets ``n_features_in_``, ``feature_names_in_``, ``x_shape_``, ``y_shape_``,
-    ``target_type_`` and, for labels, ``target_encoder_``.
+    Sets ``n_features_in_``, ``feature_names_in_``, ``x_encoder_``, ``y_encoder_``,
+    ``target_type_``, and the shapes of encoded rows, ``x_shape_`` and ``y_shape_``.
     """
 
     def __sklearn_tags__(self):
@@ -28,102 +25,84 @@ class PairDataMixin:
         return tags
 
     def _validate(self, X, y, *, reset: bool):
-        """X as a float array, and y as a float array of columns (one-hot for labels)."""
+        """X and y as float arrays of columns: numbers, then indicators of categories."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        with _explain_text("X", "Encode them, with sklearn.preprocessing.OneHotEncoder say."):
-            X = validate_data(
-                self,
-                X,
-                dtype=FLOATS,
-                allow_nd=True,
-                ensure_min_samples=2 if reset else 1,
-                reset=reset,
-            )
-        Y = self._encode_target(y, reset=reset)
+        X = self._validate_X(X, reset=reset)
+        discrete = DISCRETE_TARGETS[self.target_type]
+        Y = self._encode("y", y, discrete, reset=reset, codes=self.target_type == "auto")
         if len(X) != len(Y):
             raise ValueError(
                 "X and y must have the same number of rows (one pair a row), got "
                 f"{len(X)} and {len(Y)}."
             )
         if reset:
-            self.x_shape_, self.y_shape_ = X.shape[1:], Y.shape[1:]
-        self._check_trailing_shape("X", X, self.x_shape_)
-        self._check_trailing_shape("y", Y, self.y_shape_)
+            discrete = self.y_encoder_.discrete_
+            kind = "mixed" if discrete.any() else "continuous"
+            self.target_type_ = "labels" if discrete.all() else kind
         return X, Y
 
-    def _validate_X(self, X):
-        """X alone, for a fitted estimator."""
-        X = validate_data(self, X, dtype=FLOATS, allow_nd=True, reset=False)
-        self._check_trailing_shape("X", X, self.x_shape_)
+    def _validate_X(self, X, *, reset: bool = False):
+        if np.ndim(X) == 1:
+            check_array(X, dtype=None)  # scikit-learn's advice on one column or one row
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        return self._encode("X", X, self.discrete_features, reset=reset)
+
+    def _encode(self, name: str, values, discrete, *, reset: bool, codes: bool = False):
+        """A variable as a float array, by the encoder that `reset` fits."""
+        attribute = f"{name.lower()}_encoder_"
+        if not reset:
+            return getattr(self, attribute).transform(values)
+        encoder = VariableEncoder(name, discrete, codes=codes)
+        encoded = encoder.fit_transform(values)
+        setattr(self, attribute, encoder)
+        setattr(self, f"{name.lower()}_shape_", encoded.shape[1:])
+        return encoded
+
+
+def as_columns(X):
+    """A vector as a table of one column, anything else as it is."""
+    if np.ndim(X) != 1:
         return X
-
-    def _check_trailing_shape(self, name, values, expected):
-        if values.shape[1:] != tuple(expected):
-            raise ValueError(
-                f"{name} has rows of shape {values.shape[1:]}, but {type(self).__name__} was "
-                f"fitted with rows of shape {tuple(expected)}."
-            )
-
-    def _encode_target(self, y, *, reset: bool):
-        y = check_array(y, dtype=None, ensure_2d=False, allow_nd=True, input_name="y")
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y.ravel()
-        if y.dtype == object and all(isinstance(value, Real) for value in y.flat):
-            y = y.astype(np.float64)
-        if reset:
-            self.target_type_ = self._infer_target_type(y)
-            if self.target_type_ == "labels":
-                if len(np.unique(self._label_column(y))) > len(y) / 2:
-                    warn(
-                        "y is read as labels, but most of them occur once: nothing can be learned "
-                        "about those. Use target_type='continuous' if y is a measurement.",
-                        UserWarning,
-                    )
-                encoder = OneHotEncoder(sparse_output=False, dtype=np.float32)
-                self.target_encoder_ = encoder.fit(self._label_column(y))
-        if self.target_type_ == "labels":
-            unseen = np.setdiff1d(y, self.target_encoder_.categories_[0])
-            if len(unseen):
-                raise ValueError(
-                    f"y has labels that fit did not see: {unseen[:5].tolist()}. Fit on data with "
-                    "all labels."
-                )
-            return self.target_encoder_.transform(self._label_column(y))
-        with _explain_text("y", "Labels must be a single column; encode other columns."):
-            Y = check_array(y, dtype=FLOATS, ensure_2d=False, allow_nd=True, input_name="y")
-        return Y.reshape(-1, 1) if Y.ndim == 1 else Y
-
-    def _label_column(self, y):
-        if y.ndim != 1:
-            raise ValueError(
-                f"y must be one column to be read as labels, got shape {y.shape}. Use "
-                "target_type='continuous' for several columns of numbers."
-            )
-        if y.dtype == object and any(value is None for value in y):
-            raise ValueError("y contains None. Drop the rows without a label.")
-        return y.reshape(-1, 1)
-
-    def _infer_target_type(self, y) -> str:
-        if self.target_type != "auto":
-            return self.target_type
-        if y.ndim == 1 and y.dtype.kind in "OUSb":
-            return "labels"
-        if type_of_target(y) not in ("binary", "multiclass"):
-            return "continuous"
-        n_values, n_rows = len(np.unique(y)), len(y)
-        few = n_values <= max(2, n_rows // 20) or (n_values <= 20 and n_values <= n_rows // 2)
-        return "labels" if few else "continuous"
+    return X.to_frame() if hasattr(X, "to_frame") else np.asarray(X).reshape(-1, 1)
 
 
-@contextmanager
-def _explain_text(name: str, remedy: str):
-    """Say which argument holds text where numpy's error only quotes the text."""
-    try:
-        yield
-    except ValueError as error:
-        if "could not convert" not in str(error):
-            raise
-        raise ValueError(f"{name} has values that are not numbers ({error}). {remedy}") from error
+def warn_of_copies(folds, variables, encoders) -> None:
+    """Warn if critics have seen, copy for copy, what their folds hold out.
+
+    Copies are natural among categories, whole and rounded numbers. They tell of rows that were
+    drawn twice, or measured once and stored twice, where some column of numbers has hardly a
+    value in common between different rows, off any grid.
+    """
+    if not any(encoder.n_numbers_ for encoder in encoders):
+        return
+    keys = [hash(tuple(x.tobytes() for x in row)) for row in zip(*variables, strict=True)]
+    distinct, rows = np.unique(keys, return_inverse=True)
+    seen = (np.bincount(rows[train], minlength=len(distinct)) > 0 for train, _ in folds)
+    share = max(s[np.unique(rows[test])].mean() for s, (_, test) in zip(seen, folds, strict=True))
+    if share <= 0.05 or len(distinct) < len(rows) / 10:
+        return
+    numbers = (
+        column
+        for values, encoder in zip(variables, encoders, strict=True)
+        for column in values.reshape(len(values), -1)[:, : encoder.n_numbers_].T
+    )
+    if any(_tells_rows_apart(column, len(distinct)) for column in numbers):
+        warn(
+            f"{share:.0%} of the rows of a fold are exact copies of rows that its critic was "
+            "trained on, so the estimate may be too high. Drop the copies, or keep them in one "
+            "fold: cv=list(GroupKFold(3).split(X, y, groups)) with a group for each of them.",
+            UserWarning,
+        )
+
+
+def _tells_rows_apart(column, n_distinct: int) -> bool:
+    """Whether nearly every distinct row has a value of its own, at irregular distances."""
+    values = np.unique(column)
+    if len(values) < 0.9 * n_distinct:
+        return False
+    gaps = np.diff(values)
+    gaps = gaps / np.median(gaps)
+    return np.mean(np.abs(gaps - np.round(gaps)) < 0.01) < 0.5

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold, cross_validate
 
 from skmi.information._base import BaseMIEstimator
+from skmi.information._data import as_columns
 from skmi.information._result import MutualInfoResult
 from skmi.information._units import in_units
 from skmi.information.mine import MINEEstimator
@@ -71,20 +72,25 @@ def mutual_info(
     """
     estimator = MINEEstimator() if estimator is None else clone(estimator)
     in_units(0.0, units)  # before the work
-    if np.ndim(X) == 1:
-        X = X.to_frame() if hasattr(X, "to_frame") else np.asarray(X).reshape(-1, 1)
+    X = as_columns(X)
     if not isinstance(estimator, BaseMIEstimator):
         return _cross_validated(estimator, X, Y, cv, n_jobs, random_state, units)
     options = {"cv": cv, "n_jobs": n_jobs, "device": device, "random_state": random_state}
     estimator.set_params(**{name: value for name, value in options.items() if value is not None})
     estimator.fit(X, Y)
+    return result_of(estimator, units)
+
+
+def result_of(estimator, units="nats") -> MutualInfoResult:
+    """The result that a fitted estimator of this package holds."""
     return make_result(
         estimator.mi_,
         estimator.train_mi_,
         estimator.stderr_,
         estimator.fold_scores_,
-        len(X),
+        estimator.n_samples_,
         estimator=estimator,
+        symbol=estimator.symbol,
         units=units,
     )
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 from torch import Tensor, nn
 
-from skmi.bounds import Bound, eta_dv, log_mean_exp, split_matrix, update_log_ema
+from skmi.bounds import Bound, dv, eta_dv, infonce, log_mean_exp, split_matrix, update_log_ema
 from skmi.critics import Critic, GaussianCritic, SumCritic, first_tensor, map_embedding
 from skmi.networks import mlp
 
@@ -108,33 +107,27 @@ def log_normalizer(product: Tensor, ceiling: Tensor) -> Tensor:
     return (low + high) / 2
 
 
-class CriticObjective(nn.Module):
-    """Minus a bound, as a function of a batch of pairs.
-
-    Product samples are other pairs of the batch: all of them where the critic scores all pairs
-    by one matrix product, else each x with the y of the next `n_negatives` rows.
+class BoundObjective(nn.Module):
+    """Minus a bound, as a function of joint and product scores; subclasses score a batch.
 
     Parameters
     ----------
-    critic : Critic
+    critic : nn.Module
         Its score plus the bound's offset is what enters the bound, so that it learns the log
         density ratio itself (up to a constant, where the bound is blind to one).
     bound : Bound
     eta : nn.Module or None
-        The normaliser of eta-DV and a-DV, a function of y. With r = T - eta(y) both bounds
-        read ``E_P[r] - E_Q[e^r] + 1``.
-    n_negatives : int
-        Product pairs for each joint pair of a training batch, where they are scored one by
-        one.
+        The normaliser of eta-DV and a-DV. With r = T - eta both bounds read
+        ``E_P[r] - E_Q[e^r] + 1``.
     moving_average_rate : float or None
         Weight of a batch in MINE's moving average of E_Q[e^T]; None leaves the gradient
         uncorrected.
 
     Attributes
     ----------
-    gaussian : GaussianCritic or None
+    gaussian : nn.Module or None
         What else estimates the log density ratio, besides the critic; it is added after
-        training, with `weights` (see `add_gaussian_term`).
+        training, with `weights` (see `stack`).
     ceiling : Tensor of shape ()
         Largest log ratio outside training: log n, the largest log density ratio of the
         empirical distribution of n training rows. Without it one wild score among the product
@@ -143,27 +136,19 @@ class CriticObjective(nn.Module):
 
     def __init__(
         self,
-        critic: Critic,
+        critic: nn.Module,
         bound: Bound,
         *,
         eta: nn.Module | None = None,
-        n_negatives: int = 1,
         moving_average_rate: float | None = None,
     ):
         super().__init__()
         self.critic, self.eta, self.bound = critic, eta, bound
-        self.n_negatives = n_negatives
         self.moving_average_rate = moving_average_rate
         self.gaussian = None
         self.register_buffer("weights", torch.ones(2))
         self.register_buffer("ceiling", torch.tensor(torch.inf))
         self.register_buffer("log_ema", torch.tensor(torch.nan))
-
-    @property
-    def log_ratio(self) -> Critic:
-        """The critic as an estimate of the log density ratio."""
-        critic = self.critic if self.eta is None else NormalizedCritic(self.critic, self.eta)
-        return critic if self.gaussian is None else SumCritic(critic, self.gaussian, self.weights)
 
     @property
     def needs_normalizer(self) -> bool:
@@ -172,51 +157,40 @@ class CriticObjective(nn.Module):
             self.gaussian is not None and not self.bound.contrastive
         )
 
-    @torch.no_grad()
-    def add_gaussian_term(self, gaussian: GaussianCritic, x: Tensor, y: Tensor) -> None:
-        r"""Stack the critic and the log density ratio of Gaussian variables.
+    def stack(self, gaussian: nn.Module, value, joint: Tensor, product: Tensor) -> None:
+        r"""Add a term to the critic, with the weights that suit some rows best.
 
-        The weights maximise the bound, which is concave in them, at
+        The weights maximise a bound, which is concave in them, at
         ``w_1 T(x, y) + w_2 G(x, y)`` on rows that neither has been fitted on; the penalty
         ``|w - 1/2|^2 / 2n`` decides where there are few rows.
-        """
-        self.eval()
-        self.gaussian = None
-        n_shifts = count_shifts(self.bound, len(x), VALIDATION_PAIRS)
-        scores = torch.stack(
-            [
-                shifted_scores(critic, critic.embed_x(x), critic.embed_y(y), n_shifts)
-                for critic in (self.log_ratio, gaussian)
-            ]
-        )
-        scores = scores.cpu().double().clamp(min=-1e3).numpy()
-        self.gaussian = gaussian
-        self.weights.copy_(torch.as_tensor(_stacking_weights(scores, self.bound.contrastive)))
 
-    def forward(self, x: Tensor, y: Tensor, player: str | None = None) -> dict[str, Tensor]:
-        critic = self.log_ratio
-        embeddings = critic.embed_x(x), critic.embed_y(y)
-        if self.training and critic.factorized:
-            joint, product = split_matrix(critic.all_pairs(*embeddings))
-        else:
-            if self.training:
-                n_shifts = min(self.n_negatives, len(x) - 1)
-            else:
-                n_shifts = count_shifts(self.bound, len(x), VALIDATION_PAIRS)
-            scores = shifted_scores(critic, *embeddings, n_shifts)
-            joint, product = scores[:, 0], scores[:, 1:]
-        if not self.training:
-            if self.bound.needs_normalizer:
-                constant = log_normalizer(product, self.ceiling)
-                joint, product = joint - constant, product - constant
-            mi = bound_in_nats(self.bound, self.cut_off(joint), self.cut_off(product))
-            return {"loss": -mi, "mi": mi}
-        joint, product = joint + self.bound.offset, product + self.bound.offset
-        return {"loss": self._loss(joint, product), "mi": self.bound.nats(joint, product)}
+        Parameters
+        ----------
+        gaussian : nn.Module
+        value : callable
+            The bound, a function of joint and product scores.
+        joint : Tensor of shape (2, n)
+        product : Tensor of shape (2, n, K) or (2, N)
+            Scores of the critic and of the Gaussian term.
+        """
+        scores = (scores.detach().cpu().double().clamp(min=-1e3) for scores in (joint, product))
+        self.gaussian = gaussian
+        self.weights.copy_(_stacking_weights(value, *scores))
 
     def cut_off(self, log_ratio: Tensor) -> Tensor:
         """Log ratios no larger than the ceiling; InfoNCE fixes them up to c(x) only."""
         return log_ratio if self.bound.contrastive else log_ratio.clamp(max=self.ceiling)
+
+    def terms(self, joint: Tensor, product: Tensor) -> dict[str, Tensor]:
+        """What the trainer records of a batch: the loss, and the bound in nats."""
+        if self.training:
+            joint, product = joint + self.bound.offset, product + self.bound.offset
+            return {"loss": self._loss(joint, product), "mi": self.bound.nats(joint, product)}
+        if self.bound.needs_normalizer:
+            constant = log_normalizer(product, self.ceiling)
+            joint, product = joint - constant, product - constant
+        mi = bound_in_nats(self.bound, self.cut_off(joint), self.cut_off(product))
+        return {"loss": -mi, "mi": mi}
 
     def _loss(self, joint: Tensor, product: Tensor) -> Tensor:
         if self.eta is not None:
@@ -231,30 +205,93 @@ class CriticObjective(nn.Module):
         return -self.bound.value(joint, product)
 
 
-def _stacking_weights(scores: np.ndarray, contrastive: bool) -> np.ndarray:
-    """Weights in [0, 2] that maximise the InfoNCE or the Donsker-Varadhan bound.
+class CriticObjective(BoundObjective):
+    """Minus a bound, as a function of a batch of pairs.
+
+    Product samples are other pairs of the batch: all of them where the critic scores all pairs
+    by one matrix product, else each x with the y of the next `n_negatives` rows.
 
     Parameters
     ----------
-    scores : ndarray of shape (n_critics, n_rows, 1 + n_shifts)
-        In the layout of `shifted_scores`.
-    contrastive : bool
-        Whether the bound is InfoNCE.
+    critic : Critic
+    bound : Bound
+    n_negatives : int
+        Product pairs for each joint pair of a training batch, where they are scored one by
+        one.
+    **options
+        See `BoundObjective`; eta is a function of y.
     """
-    n_critics, n_rows, _ = scores.shape
-    joint = scores[:, :, 0].mean(1)
-    pairs, axis = (scores, 1) if contrastive else (scores[:, :, 1:], None)
 
-    def loss(weights):
-        total = np.tensordot(weights, pairs, 1)
-        log_sum = logsumexp(total, axis=axis, keepdims=True)
-        shares = np.exp(total - log_sum) / log_sum.size
-        centered = weights - 0.5
-        value = log_sum.mean() - weights @ joint + centered @ centered / (2 * n_rows)
-        return value, np.tensordot(pairs, shares, 2) - joint + centered / n_rows
+    def __init__(self, critic: Critic, bound: Bound, *, n_negatives: int = 1, **options):
+        super().__init__(critic, bound, **options)
+        self.n_negatives = n_negatives
 
-    start = np.full(n_critics, 0.5)
-    return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 2)] * n_critics).x
+    @property
+    def log_ratio(self) -> Critic:
+        """The critic as an estimate of the log density ratio."""
+        critic = self.critic if self.eta is None else NormalizedCritic(self.critic, self.eta)
+        return critic if self.gaussian is None else SumCritic(critic, self.gaussian, self.weights)
+
+    @torch.no_grad()
+    def add_gaussian_term(self, gaussian: GaussianCritic, fit_data, stop_data) -> None:
+        """Stack the critic and the log density ratio of Gaussian variables.
+
+        The latter is fitted to the pairs ``fit_data``, the weights of both to ``stop_data``.
+        """
+        self.eval()
+        self.gaussian = None
+        gaussian.fit(*(tensor.flatten(1) for tensor in fit_data))
+        x, y = stop_data
+        n_shifts = count_shifts(self.bound, len(x), VALIDATION_PAIRS)
+        scores = torch.stack(
+            [
+                shifted_scores(critic, critic.embed_x(x), critic.embed_y(y), n_shifts)
+                for critic in (self.log_ratio, gaussian)
+            ]
+        )
+        value = infonce if self.bound.contrastive else dv
+        self.stack(gaussian, value, scores[..., 0], scores[..., 1:])
+
+    def forward(self, x: Tensor, y: Tensor, player: str | None = None) -> dict[str, Tensor]:
+        critic = self.log_ratio
+        embeddings = critic.embed_x(x), critic.embed_y(y)
+        if self.training and critic.factorized:
+            return self.terms(*split_matrix(critic.all_pairs(*embeddings)))
+        if self.training:
+            n_shifts = min(self.n_negatives, len(x) - 1)
+        else:
+            n_shifts = count_shifts(self.bound, len(x), VALIDATION_PAIRS)
+        scores = shifted_scores(critic, *embeddings, n_shifts)
+        return self.terms(scores[:, 0], scores[:, 1:])
+
+
+@torch.enable_grad()
+def _stacking_weights(value, joint: Tensor, product: Tensor) -> Tensor:
+    """Weights in [0, 2] that maximise ``value(joint, product)``, a bound concave in the scores.
+
+    A constant is fitted beside them, for bounds that are not blind to one.
+
+    Parameters
+    ----------
+    value : callable
+    joint : Tensor of shape (n_critics, n)
+    product : Tensor of shape (n_critics, n, K), or (n_critics, N) unless contrastive
+    """
+    n_critics, n_rows = joint.shape
+
+    def loss(parameters):
+        parameters = torch.tensor(parameters, requires_grad=True)
+        weights, constant = parameters[:-1], parameters[-1]
+        total = (torch.tensordot(weights, s, 1) + constant for s in (joint, product))
+        penalty = (weights - 0.5).square().sum() / (2 * n_rows)
+        loss = penalty - value(*total)
+        loss.backward()
+        return loss.item(), parameters.grad.numpy()
+
+    start = np.append(np.full(n_critics, 0.5), 0.0)
+    bounds = [(0, 2)] * n_critics + [(None, None)]
+    solution = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return torch.as_tensor(solution[:-1])
 
 
 @dataclass
@@ -297,56 +334,93 @@ class FittedCritic:
         )
 
     @torch.no_grad()
-    def raw_scores(self, x: Tensor, y: Tensor, n_shifts: int) -> Tensor:
+    def raw_scores(self, x: Tensor, y: Tensor, n_shifts: int | None = None) -> Tensor:
         """Critic scores less eta of all rows, in the layout of `shifted_scores`."""
+        if n_shifts is None:
+            n_shifts = count_shifts(self.objective.bound, len(x), EVALUATION_PAIRS)
         critic = self.objective.eval().to(x.device).log_ratio
         return shifted_scores(critic, critic.embed_x(x), critic.embed_y(y), n_shifts)
 
-    def scores(self, x: Tensor, y: Tensor, n_shifts: int) -> Tensor:
-        """Estimates of the log density ratio, in the same layout."""
+    def normalize(self, x: Tensor, y: Tensor) -> Tensor:
+        """Find the normaliser on training rows; returns their `scores`."""
+        raw = self.raw_scores(x, y)
+        if self.objective.needs_normalizer:
+            self.log_normalizer = float(log_normalizer(raw[:, 1:], self.objective.ceiling))
+        return self.objective.cut_off(raw - self.log_normalizer)
+
+    def scores(self, x: Tensor, y: Tensor, n_shifts: int | None = None) -> Tensor:
+        """Estimates of the log density ratio, in the layout of `shifted_scores`."""
         raw = self.raw_scores(x, y, n_shifts)
         return self.objective.cut_off(raw - self.log_normalizer)
 
+    def value(self, scores: Tensor) -> float:
+        """The bound in nats at such estimates."""
+        return float(bound_in_nats(self.objective.bound, scores[:, 0], scores[:, 1:]))
+
+    def standard_error(self, scores: Tensor) -> float:
+        """Standard error of the `value`."""
+        return standard_error(self.objective.bound, scores[:, 0], scores[:, 1:])
+
+    def pointwise(self, X, Y, device: str) -> Tensor:
+        """Estimates of the log density ratio of the pairs, shape (n,)."""
+        x, y = self.tensors(X, Y, device)
+        joint = self.scores(x, y, n_shifts=0)[:, 0]
+        if self.objective.bound.contrastive:  # free up to a function of x: normalise each row
+            references = self.reference_scores(x)
+            joint = joint - (references.logsumexp(1) - math.log(references.shape[1]))
+        return joint
+
     @torch.no_grad()
-    def reference_scores(self, x: Tensor) -> Tensor:
-        """Log-ratio estimates of every row of x with every reference y, shape (n, K)."""
+    def matrix(self, x: Tensor, y: Tensor) -> Tensor:
+        """Estimates of the log density ratio of every x with every y, shape (n_x, n_y)."""
         critic = self.objective.eval().to(x.device).log_ratio
-        y = self.y_reference.to(x.device)
-        reference = critic.embed_y(y)
+        y_embedding = critic.embed_y(y)
         chunks = [
-            critic.all_pairs(critic.embed_x(chunk), reference)
+            critic.all_pairs(critic.embed_x(chunk), y_embedding)
             for chunk in x.split(max(1, CHUNK_PAIRS // len(y)))
         ]
         return self.objective.cut_off(torch.cat(chunks) - self.log_normalizer)
 
+    def reference_scores(self, x: Tensor) -> Tensor:
+        """Log-ratio estimates of every row of x with every reference y, shape (n, K)."""
+        return self.matrix(x, self.y_reference.to(x.device))
+
 
 def transform_margins(margins, values: np.ndarray) -> np.ndarray:
-    """Apply a fitted margin transform to the columns of an array of any dimension."""
+    """Apply a fitted margin transform to the columns of numbers, which come first."""
     if margins is None:
         return values
     flat = values.reshape(len(values), -1)
-    return margins.transform(flat).reshape(values.shape)
+    n_numbers = getattr(margins, "n_features_in_", flat.shape[1])
+    numbers = margins.transform(flat[:, :n_numbers])
+    return np.hstack([numbers, flat[:, n_numbers:]]).reshape(values.shape)
 
 
-def log_ratio_scores(critics, X, Y, device: str):
+def take_rows(data, rows) -> list:
+    """The given rows of each array."""
+    return [values[rows] for values in data]
+
+
+def log_ratio_scores(critics, data, device: str) -> Tensor:
     """Average the log-ratio estimates of several critics on the same pairs.
 
     Rows are shuffled by a fixed permutation (data in time order would pair neighbours), so
     that the result is repeatable.
 
+    Parameters
+    ----------
+    critics : list of FittedCritic
+    data : sequence of ndarray
+        X, Y and whatever else the critics' `tensors` takes.
+    device : str
+
     Returns
     -------
-    joint_n : Tensor of shape (n,)
-    product_nK : Tensor of shape (n, K)
-        Both in the shuffled order.
+    scores : Tensor of shape (n, 1 + K)
+        As from `FittedCritic.scores`, in the shuffled order.
     """
-    order = np.random.default_rng(0).permutation(len(X))
-    n_shifts = count_shifts(critics[0].objective.bound, len(X), EVALUATION_PAIRS)
-    total = sum(
-        critic.scores(*critic.tensors(X[order], Y[order], device), n_shifts) for critic in critics
-    )
-    mean = total / len(critics)
-    return mean[:, 0], mean[:, 1:]
+    data = take_rows(data, np.random.default_rng(0).permutation(len(data[0])))
+    return sum(critic.scores(*critic.tensors(*data, device)) for critic in critics) / len(critics)
 
 
 def count_shifts(bound: Bound, n_rows: int, n_pairs: int) -> int:

@@ -75,10 +75,16 @@ class EtaDVEstimator(BaseMIEstimator):
     learning_rate_schedule : {"constant", "cosine"} or callable, default="constant"
         Factor of the learning rates in each epoch; a callable takes the epoch, from 0.
     margins : {"normal-scores", "standardize"}, transformer or None, default="normal-scores"
-        Transform of each column of X and of continuous y.
+        Transform of each column of numbers.
+    discrete_features : "auto", bool or array-like, default="auto"
+        Columns of X that hold categories: all or none of them, a mask, indices, or names of
+        columns. ``"auto"``: those of categorical, string, object or boolean dtype; whole
+        numbers are numbers. Categories are encoded as indicators, so that their order and
+        names do not matter.
     target_type : {"auto", "continuous", "labels"}, default="auto"
-        How to read y. ``"auto"``: strings, booleans, and whole numbers with few distinct values
-        (up to 20 that repeat, or 5 % of the rows) are labels.
+        How to read y. ``"auto"`` goes by the dtype of each column as `discrete_features` does,
+        and a lone column of whole numbers with few distinct values (up to 20 that repeat, or
+        5 % of the rows) holds labels too. ``"labels"``: all columns hold categories.
     n_jobs : int or None, default=None
         Folds trained at once, through joblib.
     device : str, default="auto"
@@ -114,8 +120,10 @@ class EtaDVEstimator(BaseMIEstimator):
         Device in use.
     critics_ : list of FittedCritic
         The critic of each fold.
-    target_type_ : {"continuous", "labels"}
-        How y was read.
+    n_samples_ : int
+        Number of rows of the last fit.
+    target_type_ : {"continuous", "labels", "mixed"}
+        How y was read: as columns of numbers, of categories, or of both.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of str
@@ -171,6 +179,7 @@ class EtaDVEstimator(BaseMIEstimator):
         gradient_clipping=None,
         learning_rate_schedule="constant",
         margins="normal-scores",
+        discrete_features="auto",
         target_type="auto",
         n_jobs=None,
         device="auto",
@@ -199,6 +208,7 @@ class EtaDVEstimator(BaseMIEstimator):
         self.gradient_clipping = gradient_clipping
         self.learning_rate_schedule = learning_rate_schedule
         self.margins = margins
+        self.discrete_features = discrete_features
         self.target_type = target_type
         self.n_jobs = n_jobs
         self.device = device

@@ -180,11 +180,11 @@ class IndependenceTestDisplay:
         IndependenceTestDisplay
         """
         ax = _axes(self, ax)
-        null = np.asarray(self.result.null_distribution)
+        null = np.ravel(self.result.null_distribution)
         ax.hist(null, bins=bins, color="C7", label=f"{len(null)} permutations")
         observed = f"observed, p = {self.result.pvalue:.3g}"
         ax.axvline(self.result.statistic, color="C1", lw=2, label=observed)
-        ax.set(xlabel="statistic in nats", ylabel="permutations")
+        ax.set(xlabel="statistic in standard deviations", ylabel="permutations")
         ax.legend()
         return self
 

@@ -144,7 +144,7 @@ def test_one_call(gaussian_pair):
     assert result.fold_values.shape == (4,)
     assert result.lower_bound == pytest.approx(result.fold_values.mean(), abs=1e-3)
     assert result.estimate == pytest.approx((result.estimator.mi_ + result.estimator.train_mi_) / 2)
-    assert f"{result.estimate:.3f}" in repr(result) and "4 folds of 3000 pairs" in repr(result)
+    assert f"{result.estimate:.3f}" in repr(result) and "4 folds of 3000 rows" in repr(result)
     assert float(result) == result.estimate
     vector = mutual_info(X[:, 0], Y[:, 0], cv=2, random_state=0)
     assert vector.estimate == pytest.approx(truth / 2, abs=0.06)

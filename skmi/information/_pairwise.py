@@ -1,0 +1,102 @@
+"""The mutual information of every two columns of a table."""
+
+from itertools import combinations
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._optional_dependencies import check_pandas_support
+from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils.parallel import Parallel, delayed
+
+from skmi._columns import VariableEncoder
+from skmi.information._mutual_info import mutual_info
+from skmi.information._units import UNITS
+
+__all__ = ["pairwise_mutual_info"]
+
+
+@validate_params(
+    {
+        "units": [StrOptions(set(UNITS))],
+        "n_jobs": [None, Integral],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def pairwise_mutual_info(
+    data, *, estimator=None, cv=3, units="nats", n_jobs=None, device=None, random_state=None
+):
+    """Estimate the mutual information of every two columns of a table.
+
+    Parameters
+    ----------
+    data : DataFrame or array-like of shape (n_samples, n_columns)
+        Numbers, and categories in columns of categorical, string or boolean dtype.
+    estimator : estimator or None, default=None
+        What to fit to each pair, as in `skmi.mutual_info`.
+    cv, device
+        As in `skmi.mutual_info`.
+    units : {"nats", "bits"}, default="nats"
+        Units of the values.
+    n_jobs : int or None, default=None
+        Pairs of columns estimated at once, through joblib.
+    random_state : int, RandomState or None, default=None
+        Seed of folds, weights and shuffles.
+
+    Returns
+    -------
+    DataFrame of shape (n_columns, n_columns)
+        Symmetric, with the names of the columns on both axes, or their positions if `data` has
+        no names. Each pair is estimated once. The diagonal is NaN: the information of a column
+        about itself is its entropy, which is infinite for a continuous one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For data or parameters that cannot be used.
+    ImportError
+        If pandas is not installed.
+
+    See Also
+    --------
+    skmi.mutual_info : One pair, with its standard error.
+    skmi.plotting.MutualInfoMatrixDisplay : The matrix as a heat map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skmi import pairwise_mutual_info
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame(rng.normal(size=(1000, 2)), columns=["a", "b"])
+    >>> table["a squared"] = table["a"] ** 2 + 0.1 * rng.normal(size=1000)
+    >>> matrix = pairwise_mutual_info(table, random_state=0)
+    >>> matrix.loc["a", ["b", "a squared"]].round().tolist()
+    [0.0, 1.0]
+    """
+    pd = check_pandas_support("pairwise_mutual_info")
+    table = data if hasattr(data, "iloc") else pd.DataFrame(data)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise ValueError(f"data has shape {table.shape}, but a pair takes at least 2 columns.")
+    VariableEncoder("data").fit_transform(table)  # complains of bad values before any work
+    n_columns = table.shape[1]
+    pairs = list(combinations(range(n_columns), 2))
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    options = {"estimator": estimator, "cv": cv, "units": units, "device": device}
+    matrix = np.full((n_columns, n_columns), np.nan)
+    for (i, j), value in zip(pairs, _estimate(table, pairs, seed, n_jobs, options), strict=True):
+        matrix[i, j] = matrix[j, i] = value
+    return pd.DataFrame(matrix, index=table.columns, columns=table.columns)
+
+
+def _estimate(table, pairs, seed, n_jobs, options) -> list[float]:
+    """The mutual information of the given pairs of columns."""
+    seeds = np.random.SeedSequence(seed).generate_state(len(pairs))
+    results = Parallel(n_jobs=n_jobs)(
+        delayed(mutual_info)(
+            table.iloc[:, [i]], table.iloc[:, j], random_state=int(pair_seed), **options
+        )
+        for (i, j), pair_seed in zip(pairs, seeds, strict=True)
+    )
+    return [result.estimate for result in results]
