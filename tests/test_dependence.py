@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib import parallel_config
 from scipy.stats import binom
 from sklearn.model_selection import ShuffleSplit
 from torch import nn
@@ -49,13 +50,14 @@ def test_level(null):
         assert ((folds <= 0.5).sum(0) >= binom.ppf(1e-4, n_draws, 0.5)).all()
 
 
-def test_pvalues_are_uniform_over_all_pairings():
-    """Given the critic, p of all b! pairings takes each value once, up to ties."""
+def test_standardized_sums_over_all_pairings():
     scores = _standardize(np.random.default_rng(0).normal(size=(5, 5)))
     pairings = np.array(list(itertools.permutations(range(5))))
     sums = scores[np.arange(5), pairings].sum(1)
     assert sums.mean() == pytest.approx(0, abs=1e-12)
-    assert sums.var() == pytest.approx(1)  # the closed forms of mean and variance
+    assert sums.var() == pytest.approx(1)
+    x = np.arange(5.0)
+    assert not _standardize(np.exp(x)[:, None] + x).any()  # no interaction of x and y
 
 
 # ---------------------------------------------------------------------------- dependence
@@ -91,21 +93,6 @@ def test_weak_linear_dependence_is_found_whatever_the_critic():
     assert independence_test(x, y, estimator=idle, random_state=0).pvalue <= 0.01
 
 
-def test_power_grows_with_the_sample():
-    pvalues = [
-        np.median(
-            [
-                independence_test(
-                    *uncorrelated(np.random.default_rng(seed), n), random_state=seed
-                ).pvalue
-                for seed in range(3)
-            ]
-        )
-        for n in (20, 400)
-    ]
-    assert pvalues[1] < pvalues[0]
-
-
 # ------------------------------------------------------------------------------- results
 
 
@@ -133,29 +120,29 @@ def test_smallest_pvalue_and_single_split():
 
 def test_same_seed_same_result_and_global_generators_untouched():
     x, y = uncorrelated(np.random.default_rng(0), 60)
-    states = np.random.get_state()[1].copy(), torch.get_rng_state()
+    states = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     options = {"n_permutations": 49, "estimator": QUICK}
-    first, again, parallel, other = (
-        independence_test(x, y, **options, n_jobs=n_jobs, random_state=seed)
-        for n_jobs, seed in [(None, 0), (None, 0), (2, 0), (None, 1)]
+    first, again, other = (
+        independence_test(x, y, **options, random_state=seed) for seed in (0, 0, 1)
     )
-    assert (np.random.get_state()[1] == states[0]).all()
+    with parallel_config(backend="threading"):
+        threads = independence_test(x, y, **options, n_jobs=2, random_state=0)
+    assert (np.random.get_state()[1] == states[0]).all()  # noqa: NPY002
     assert (torch.get_rng_state() == states[1]).all()
-    for result in (again, parallel):
+    for result in (again, threads):
         np.testing.assert_array_equal(result.null_distribution, first.null_distribution)
         assert result.statistic == first.statistic
     assert not np.array_equal(other.null_distribution, first.null_distribution)
 
 
-def test_increasing_transforms_change_nothing():
-    """Normal scores make the test one of ranks."""
+def test_scale_changes_nothing():
     x, y = uncorrelated(np.random.default_rng(0), 60)
-    plain, transformed = (
-        independence_test(*pair, estimator=QUICK, random_state=0)
-        for pair in [(x, y), (np.exp(x), 1000 * y - 7)]
+    plain, scaled = (
+        independence_test(*pair, n_permutations=49, estimator=QUICK, random_state=0)
+        for pair in [(x, y), (x / 1024, 4096 * y)]  # exact in floating point
     )
-    assert transformed.pvalue == pytest.approx(plain.pvalue, abs=0.02)
-    np.testing.assert_allclose(transformed.fold_statistics, plain.fold_statistics, atol=0.05)
+    np.testing.assert_array_equal(scaled.null_distribution, plain.null_distribution)
+    assert scaled.pvalue == plain.pvalue
 
 
 def test_given_estimator_is_cloned():
@@ -242,7 +229,7 @@ def test_blocks_keep_level_and_power(monkeypatch):
     monkeypatch.setattr(_independence, "MAX_PAIRS", 1)
     x, y = uncorrelated(np.random.default_rng(0), 600)
     assert independence_test(x, y, random_state=0).pvalue <= 0.01
-    draws = [np.random.default_rng([seed, 2]).normal(size=(2, 120)) for seed in range(40)]
+    draws = [np.random.default_rng([seed, 2]).normal(size=(2, 120)) for seed in range(30)]
     pvalues = np.array(
         [
             independence_test(

@@ -38,8 +38,6 @@ from skmi.networks import ACTIVATIONS
 from skmi.preprocessing import NormalScores
 from skmi.training import Player, Trainer
 
-#: Number of y that stand for its marginal in `score_samples(X)`.
-REFERENCE_ROWS = 512
 #: Largest number of rows of an epoch, and of those that tell when to stop: training takes a
 #: bounded time, however long the data.
 EPOCH_ROWS = 2**16
@@ -275,7 +273,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         fit_data = critic.tensors(*take_rows(data, train[n_stop:]), device)
         stop_data = critic.tensors(*take_rows(data, train[:n_stop]), device) if n_stop else None
         if previous is None:
-            critic.y_reference = fit_data[1][:REFERENCE_ROWS].clone()
+            critic.keep_reference(fit_data[1])
         critic.objective.gaussian = None
         history, converged = [], True
         if any(parameter.requires_grad for parameter in critic.objective.parameters()):
@@ -431,7 +429,8 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
     def _new_critic(self, bound, X, Y, *, seed) -> FittedCritic:
         objective = self._make_objective(bound, *self._count_columns(), seed)
         x_margins = self._make_margins(X, self.x_encoder_.n_numbers_)
-        return FittedCritic(objective, x_margins, self._make_margins(Y, self.y_encoder_.n_numbers_))
+        y_margins = self._make_margins(Y, self.y_encoder_.n_numbers_)
+        return self._fitted_critic(objective, x_margins, y_margins)
 
     def _make_critic(self, critic, n_x, n_y) -> Critic:
         if isinstance(critic, torch.nn.Module):
@@ -491,7 +490,6 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
 
     # ------------------------------------------------------------ using the critics
 
-    @limit_threads
     def score(self, X, y):
         """The bound on I(X; Y) in nats, computed on these data with the fitted critics.
 
@@ -507,6 +505,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         """
         return self._score(X, y)
 
+    @limit_threads
     def _score(self, *data) -> float:
         check_is_fitted(self)
         data = self._validate(*data, reset=False)
@@ -538,6 +537,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             return np.mean([self._specific_information(c, X) for c in self.critics_], axis=0)
         return self._score_samples(X, y)
 
+    @limit_threads
     def _score_samples(self, *data) -> np.ndarray:
         data = self._validate(*data, reset=False)
         scores = [critic.pointwise(*data, self.device_) for critic in self.critics_]

@@ -220,8 +220,8 @@ def kl_divergence(
     >>> result = kl_divergence(P, Q, random_state=0)
     >>> bool(abs(result.estimate - 0.5) < 0.1)
     True
-    >>> result.log_ratio([[0.5]]).round(1) + 0.0    # log p/q = x - 1/2
-    array([0.])
+    >>> bool(abs(result.log_ratio([[1.0]])[0] - 0.5) < 0.2)     # log p/q = x - 1/2
+    True
     """
     widths = check_widths("hidden_layer_sizes", hidden_layer_sizes)
     encoder, samples = _encode(P_samples, Q_samples)

@@ -16,6 +16,8 @@ from skmi.networks import mlp
 #: Product pairs scored for one validation of a training, and for one final evaluation.
 VALIDATION_PAIRS = 2**15
 EVALUATION_PAIRS = 2**18
+#: Number of y that stand for its marginal in `score_samples(X)`.
+REFERENCE_ROWS = 512
 #: Pairs scored at once, which bounds the memory of an evaluation.
 CHUNK_PAIRS = 2**13
 
@@ -157,7 +159,9 @@ class BoundObjective(nn.Module):
             self.gaussian is not None and not self.bound.contrastive
         )
 
-    def stack(self, gaussian: nn.Module, value, joint: Tensor, product: Tensor) -> None:
+    def stack(
+        self, gaussian: nn.Module, value, joint: Tensor, product: Tensor, penalty: float = 1.0
+    ) -> None:
         r"""Add a term to the critic, with the weights that suit some rows best.
 
         The weights maximise a bound, which is concave in them, at
@@ -172,10 +176,12 @@ class BoundObjective(nn.Module):
         joint : Tensor of shape (2, n)
         product : Tensor of shape (2, n, K) or (2, N)
             Scores of the critic and of the Gaussian term.
+        penalty : float
+            Factor of the penalty.
         """
         scores = (scores.detach().cpu().double().clamp(min=-1e3) for scores in (joint, product))
         self.gaussian = gaussian
-        self.weights.copy_(_stacking_weights(value, *scores))
+        self.weights.copy_(_stacking_weights(value, *scores, penalty))
 
     def cut_off(self, log_ratio: Tensor) -> Tensor:
         """Log ratios no larger than the ceiling; InfoNCE fixes them up to c(x) only."""
@@ -266,7 +272,7 @@ class CriticObjective(BoundObjective):
 
 
 @torch.enable_grad()
-def _stacking_weights(value, joint: Tensor, product: Tensor) -> Tensor:
+def _stacking_weights(value, joint: Tensor, product: Tensor, penalty: float) -> Tensor:
     """Weights in [0, 2] that maximise ``value(joint, product)``, a bound concave in the scores.
 
     A constant is fitted beside them, for bounds that are not blind to one.
@@ -276,6 +282,8 @@ def _stacking_weights(value, joint: Tensor, product: Tensor) -> Tensor:
     value : callable
     joint : Tensor of shape (n_critics, n)
     product : Tensor of shape (n_critics, n, K), or (n_critics, N) unless contrastive
+    penalty : float
+        Factor of the penalty ``|w - 1/2|^2 / 2n``.
     """
     n_critics, n_rows = joint.shape
 
@@ -283,8 +291,7 @@ def _stacking_weights(value, joint: Tensor, product: Tensor) -> Tensor:
         parameters = torch.tensor(parameters, requires_grad=True)
         weights, constant = parameters[:-1], parameters[-1]
         total = (torch.tensordot(weights, s, 1) + constant for s in (joint, product))
-        penalty = (weights - 0.5).square().sum() / (2 * n_rows)
-        loss = penalty - value(*total)
+        loss = penalty * (weights - 0.5).square().sum() / (2 * n_rows) - value(*total)
         loss.backward()
         return loss.item(), parameters.grad.numpy()
 
@@ -322,7 +329,7 @@ class FittedCritic:
     def __getstate__(self):
         return vars(self) | {
             "objective": copy.deepcopy(self.objective).cpu(),
-            "y_reference": self.y_reference.cpu(),
+            "y_reference": _on_cpu(self.y_reference),
             "training_state": _on_cpu(self.training_state),
         }
 
@@ -332,6 +339,10 @@ class FittedCritic:
             _to_tensor(transform_margins(self.x_margins, X), device),
             _to_tensor(transform_margins(self.y_margins, Y), device),
         )
+
+    def keep_reference(self, y: Tensor) -> None:
+        """Keep some training values of y for `reference_scores`."""
+        self.y_reference = y[:REFERENCE_ROWS].clone()
 
     @torch.no_grad()
     def raw_scores(self, x: Tensor, y: Tensor, n_shifts: int | None = None) -> Tensor:

@@ -72,8 +72,10 @@ def pairwise_mutual_info(
     >>> table = pd.DataFrame(rng.normal(size=(1000, 2)), columns=["a", "b"])
     >>> table["a squared"] = table["a"] ** 2 + 0.1 * rng.normal(size=1000)
     >>> matrix = pairwise_mutual_info(table, random_state=0)
-    >>> matrix.loc["a", ["b", "a squared"]].round().tolist()
-    [0.0, 1.0]
+    >>> bool(abs(matrix.loc["a", "b"]) < 0.05)
+    True
+    >>> bool(matrix.loc["a", "a squared"] > 1)      # where the correlation is 0
+    True
     """
     pd = check_pandas_support("pairwise_mutual_info")
     table = data if hasattr(data, "iloc") else pd.DataFrame(data)

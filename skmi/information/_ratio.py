@@ -18,6 +18,9 @@ from skmi.preprocessing import NormalScores
 
 #: Rows scored at once, which bounds the memory of an evaluation.
 CHUNK_ROWS = 2**16
+#: Factor of the penalty on the weights of critic and Gaussian term: with 1, those of some 20 stop
+#: rows were so uncertain that errors at n = 200 to 400 were 1.2 to 1.6 times as large.
+STACKING_PENALTY = 8.0
 
 
 class RowCritic(nn.Module):
@@ -109,7 +112,7 @@ class DivergenceObjective(BoundObjective):
         """Stack the critic and the log density ratio of Gaussian variables on these rows."""
         self.eval()
         p_scores, q_scores = (torch.stack([self.scores(x), gaussian(x)]) for x in (p, q))
-        self.stack(gaussian, jsd, p_scores, q_scores)
+        self.stack(gaussian, jsd, p_scores, q_scores, penalty=STACKING_PENALTY)
 
 
 @dataclass

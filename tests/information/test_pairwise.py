@@ -26,8 +26,8 @@ def test_linfoot_is_the_correlation_of_gaussians(gaussian_pair, rho):
 
 
 def test_linfoot_is_a_function_of_the_mutual_information():
-    X = np.random.default_rng(1).normal(size=(300, 2))
-    Y = X**2
+    X, noise = np.random.default_rng(1).normal(size=(2, 300, 2))
+    Y = X + noise
     information = mutual_info(X, Y, **QUICK).estimate
     assert information > 0.1
     found = normalized_mutual_info(X, Y, **QUICK)

@@ -1,0 +1,302 @@
+"""Product samples given Z, and the critics that compare with them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from sklearn.linear_model import RidgeCV
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from skmi.bounds import dv, log_mean_exp
+from skmi.critics import Critic, GaussianCritic
+from skmi.information._objective import (
+    CHUNK_PAIRS,
+    BoundObjective,
+    FittedCritic,
+    _to_tensor,
+    bound_in_nats,
+    log_normalizer,
+    transform_margins,
+)
+
+#: Penalties of the regression of y on z, and columns of z beyond which there is none.
+PENALTIES = np.logspace(-2, 4, 7)
+REGRESSION_COLUMNS = 1000
+
+
+# ------------------------------------------------------------------ rows with the same z
+
+
+def find_classes(z: np.ndarray, n_numbers: int) -> np.ndarray:
+    """The class of each row: the combination of its categories, which follow the numbers."""
+    if z.shape[1] == n_numbers:
+        return np.zeros(len(z), dtype=int)
+    return np.unique(z[:, n_numbers:], axis=0, return_inverse=True)[1].ravel()
+
+
+def find_partners(z: np.ndarray, n_numbers: int, n_partners: int) -> tuple[np.ndarray, np.ndarray]:
+    """Other rows with the same z, or nearly.
+
+    They are of the same class; where z has numbers too, they are the nearest of it, and
+    otherwise random ones. Ties between numbers are broken at random.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n, n_columns)
+        Numbers, then indicators of categories.
+    n_numbers : int
+    n_partners : int
+
+    Returns
+    -------
+    rows : ndarray of shape (m,)
+        The rows that are not alone in their class.
+    partners : ndarray of shape (m, n_partners)
+        Their partners, in random order; repeated where the class is smaller.
+    """
+    rng = np.random.default_rng(0)  # so that all critics meet the same pairs
+    numbers, classes = z[:, :n_numbers], find_classes(z, n_numbers)
+    partners = np.full((len(z), n_partners), -1)
+    by_class = np.argsort(classes, kind="stable")
+    for members in np.split(by_class, np.flatnonzero(np.diff(classes[by_class])) + 1):
+        k = min(n_partners, len(members) - 1)
+        if k == 0:
+            continue
+        if n_numbers:
+            jitter = 1e-6 * rng.standard_normal((len(members), n_numbers))
+            search = NearestNeighbors(n_neighbors=k).fit(numbers[members] + jitter)
+            nearest = search.kneighbors(return_distance=False)
+        else:
+            members = rng.permutation(members)
+            nearest = (np.arange(len(members))[:, None] + np.arange(1, k + 1)) % len(members)
+        partners[members] = members[nearest[:, np.arange(n_partners) % k]]
+    rows = np.flatnonzero(partners[:, 0] >= 0)
+    return rows, rng.permuted(partners[rows], axis=1)
+
+
+# ------------------------------------------------------------------------- the objective
+
+
+def candidate_scores(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
+    """Scores of each x with each of its K candidates.
+
+    Parameters
+    ----------
+    critic : Critic
+    x : Tensor of shape (n, ...)
+    y : Tensor of shape (n, K, ...)
+
+    Returns
+    -------
+    Tensor of shape (n, K)
+    """
+    blocks = []
+    size = max(1, CHUNK_PAIRS // y.shape[1])
+    for x_rows, y_rows in zip(x.split(size), y.split(size), strict=True):
+        shape = y_rows.shape[:2]
+        pairs = torch.arange(shape.numel(), device=y.device).view(shape)
+        embeddings = critic.embed_x(x_rows), critic.embed_y(y_rows.flatten(0, 1))
+        blocks.append(critic.combine_partners(*embeddings, pairs.T).T)
+    return torch.cat(blocks)
+
+
+class ConditionalObjective(BoundObjective):
+    r"""Minus a bound on I(X; Y | Z), as a function of rows and their candidates.
+
+    With y' from rows whose z is near, product samples follow :math:`\tilde p(y|z)` in place of
+    p(y|z). The critic f(x, z, y) then estimates
+
+    .. math:: \log \frac{p(y | x, z)}{\tilde p(y | z)}, \qquad\text{and the bound on it}\quad
+              I(X; Y | Z) + KL(p(y, z) \,\|\, \tilde p(y | z) p(z)) .
+
+    A second critic, the control g(z, y), estimates the excess on the same pairs, and is
+    subtracted: f - g is free of :math:`\tilde p`.
+
+    Parameters
+    ----------
+    critic : Critic
+        Of ``[x, z]`` and y.
+    control : Critic or None
+        Of z and y. None: there is no excess, because partners have the very same z.
+    bound : Bound
+    n_z : int
+        How many of the last columns of ``[x, z]`` are z.
+    n_negatives : int
+        How many of the partners of a row stand in a training batch; they take turns.
+    eta : nn.Module or None
+        The normaliser of eta-DV, a function of z.
+    """
+
+    def __init__(self, critic, control, bound, *, n_z, n_negatives, eta=None):
+        super().__init__(torch.nn.ModuleList([critic]), bound, eta=eta)
+        if control is not None:
+            self.critic.append(control)
+        self.n_z, self.n_negatives = n_z, n_negatives
+        self.n_batches = 0
+
+    def critic_scores(self, x: Tensor, y: Tensor) -> Tensor:
+        """Scores f - eta(z) of the candidates, shape (n, K)."""
+        scores = candidate_scores(self.critic[0], x, y)
+        if self.eta is not None:
+            scores = scores - self.eta(x[:, -self.n_z :])[:, None]
+        if self.gaussian is not None:
+            gaussian = candidate_scores(self.gaussian, x, y)
+            scores = self.weights[0] * scores + self.weights[1] * gaussian
+        return scores
+
+    def control_scores(self, x: Tensor, y: Tensor) -> Tensor:
+        """Scores g of the candidates, shape (n, K)."""
+        if len(self.critic) == 1:
+            return torch.zeros(y.shape[:2], device=y.device)
+        return candidate_scores(self.critic[1], x[:, -self.n_z :], y)
+
+    def forward(self, x: Tensor, y: Tensor, player: str | None = None) -> dict[str, Tensor]:
+        if self.training:
+            n_partners = y.shape[1] - 1
+            turn = self.n_batches * self.n_negatives + np.arange(self.n_negatives)
+            y = y[:, [0, *(1 + turn[:n_partners] % n_partners)]]
+            self.n_batches += 1
+        scores = self.critic_scores(x, y), self.control_scores(x, y)
+        critic, control = (self.terms(s[:, 0], s[:, 1:]) for s in scores)
+        return {"loss": critic["loss"] + control["loss"], "mi": critic["mi"] - control["mi"]}
+
+    @torch.no_grad()
+    def add_gaussian_term(self, gaussian: GaussianCritic, fit_data, stop_data) -> None:
+        """Stack the critic and the log density ratio of Gaussian variables.
+
+        The latter is fitted to the pairs ``fit_data``, the weights of both to ``stop_data``.
+        """
+        self.eval()
+        self.gaussian = None
+        x, y = fit_data
+        gaussian.fit(x, y[:, 0].flatten(1))
+        scores = torch.stack(
+            [self.critic_scores(*stop_data), candidate_scores(gaussian, *stop_data)]
+        )
+        self.stack(gaussian, dv, scores[..., 0], scores[..., 1:])
+
+
+# ------------------------------------------------------------------------ fitted critics
+
+
+def regress(y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Coefficients of the linear regression of y on 1 and z, shape (1 + n_z, n_y).
+
+    Columns of y with repeated values get none: a difference would move their atoms, so that
+    partners could be told from the row itself.
+    """
+    slopes = np.zeros((1 + z.shape[1], y.shape[1]))
+    free = [j for j, column in enumerate(y.T) if len(np.unique(column)) > 0.95 * len(y)]
+    if free and z.shape[1] <= REGRESSION_COLUMNS:
+        ridge = RidgeCV(PENALTIES, alpha_per_target=True).fit(z, y[:, free])
+        slopes[:, free] = np.column_stack([ridge.intercept_, ridge.coef_.reshape(len(free), -1)]).T
+    return slopes
+
+
+@dataclass
+class FittedConditionalCritic(FittedCritic):
+    r"""One fold's critics of x and y given z.
+
+    Continuous columns of y are replaced by their residuals from a linear regression on z.
+    Given z that is one-to-one, so :math:`I(X; Y | Z)` does not change; but the residuals of
+    rows with near z are distributed more alike, and for Gaussian data exactly alike.
+
+    Attributes
+    ----------
+    z_margins : transformer or None
+        Margin transform of z, fitted on all rows and shared by the critics: it only sets the
+        distances, and all critics must meet the same partners.
+    n_numbers : int
+        How many of the columns of z hold numbers.
+    n_partners : int
+        Product pairs of each row.
+    slopes : ndarray of shape (1 + n_z, n_y)
+        The regression of y, fitted to the first rows that `residuals` is given.
+    residual_margins : transformer or None
+        Margin transform of the residuals.
+    control_normalizer : float
+        `log_normalizer` of the control.
+    """
+
+    z_margins: object = None
+    n_numbers: int = 0
+    n_partners: int = 1
+    slopes: np.ndarray | None = field(default=None, repr=False)
+    residual_margins: object = None
+    control_normalizer: float = 0.0
+
+    def residuals(self, Y, Z) -> np.ndarray:
+        """Y less its regression on z, for arrays with columns; images stay what they are."""
+        y, z = transform_margins(self.y_margins, Y), transform_margins(self.z_margins, Z)
+        if y.ndim > 2:
+            return y
+        if self.slopes is None:
+            self.slopes = regress(y, z)
+        return y - self.slopes[0] - z @ self.slopes[1:]
+
+    def _columns(self, X, Y, Z):
+        """``[x, z]``, y and z after all transforms."""
+        x = transform_margins(self.x_margins, X).reshape(len(X), -1)
+        y = transform_margins(self.residual_margins, self.residuals(Y, Z))
+        z = transform_margins(self.z_margins, Z)
+        return np.hstack([x, z]), y, z
+
+    def tensors(self, X, Y, Z, device: str) -> tuple[Tensor, Tensor]:
+        """``[x, z]`` of the rows with partners, and their candidates: own y, then partners'."""
+        x, y, z = self._columns(X, Y, Z)
+        rows, partners = find_partners(z, self.n_numbers, self.n_partners)
+        if len(rows) == 0:
+            raise ValueError(
+                f"None of {len(Z)} rows shares its class of Z with another one, so that there is "
+                "nothing to compare. Use more rows or fewer folds, merge classes of Z, or set "
+                "z_type='continuous' if Z is a measurement."
+            )
+        candidates = np.column_stack([rows, partners])
+        return _to_tensor(x[rows], device), _to_tensor(y, device)[_on(candidates, device)]
+
+    def keep_reference(self, y: Tensor) -> None:
+        """Nothing: no sample of y stands for its distribution given each z."""
+
+    @torch.no_grad()
+    def raw_scores(self, x: Tensor, y: Tensor) -> Tensor:
+        """Scores of critic and control, shape (2, n, 1 + n_partners)."""
+        objective = self.objective.eval().to(x.device)
+        return torch.stack([objective.critic_scores(x, y), objective.control_scores(x, y)])
+
+    def normalize(self, x: Tensor, y: Tensor) -> Tensor:
+        """Find the normalisers on training rows; returns their `scores`."""
+        if self.objective.needs_normalizer:
+            self.log_normalizer, self.control_normalizer = (
+                float(log_normalizer(product, self.objective.ceiling))
+                for product in self.raw_scores(x, y)[..., 1:]
+            )
+        return self.scores(x, y)
+
+    def scores(self, x: Tensor, y: Tensor) -> Tensor:
+        """Log-ratio estimates of critic and control, shape (2, n, 1 + n_partners)."""
+        raw = self.raw_scores(x, y)
+        constants = raw.new_tensor([self.log_normalizer, self.control_normalizer])
+        return self.objective.cut_off(raw - constants[:, None, None])
+
+    def value(self, scores: Tensor) -> float:
+        """The bound of the critic less that of the control, in nats."""
+        critic, control = (bound_in_nats(self.objective.bound, s[:, 0], s[:, 1:]) for s in scores)
+        return float(critic - control)
+
+    def standard_error(self, scores: Tensor) -> float:
+        """Standard error of the `value`: critic and control are scored on the same pairs."""
+        joint, product = scores[..., 0], scores[..., 1:]
+        critic, control = ((ratios - log_mean_exp(ratios)).exp() for ratios in product)
+        terms = joint[0] - joint[1], critic - control
+        return float(sum(term.var() / term.numel() for term in terms).sqrt())
+
+    def pointwise(self, X, Y, Z, device: str) -> Tensor:
+        """Estimates of log p(x, y | z) / p(x | z) p(y | z) of the rows, shape (n,)."""
+        x, y, _ = self._columns(X, Y, Z)
+        critic, control = self.scores(_to_tensor(x, device), _to_tensor(y, device)[:, None])
+        return (critic - control)[:, 0]
+
+
+def _on(rows: np.ndarray, device: str) -> Tensor:
+    return torch.as_tensor(rows, device=device)
