@@ -3,10 +3,12 @@
 from skmi._version import __version__
 from skmi.dependence import IndependenceTestResult, independence_test
 from skmi.information import (
+    ConditionalMIEstimator,
     EtaDVEstimator,
     KLDivergenceResult,
     MINEEstimator,
     MutualInfoResult,
+    conditional_mutual_info,
     kl_divergence,
     mutual_info,
     normalized_mutual_info,
@@ -14,12 +16,14 @@ from skmi.information import (
 )
 
 __all__ = [
+    "ConditionalMIEstimator",
     "EtaDVEstimator",
     "IndependenceTestResult",
     "KLDivergenceResult",
     "MINEEstimator",
     "MutualInfoResult",
     "__version__",
+    "conditional_mutual_info",
     "independence_test",
     "kl_divergence",
     "mutual_info",

@@ -5,14 +5,17 @@ from skmi.information._mutual_info import mutual_info
 from skmi.information._normalized import normalized_mutual_info
 from skmi.information._pairwise import pairwise_mutual_info
 from skmi.information._result import MutualInfoResult
+from skmi.information.conditional import ConditionalMIEstimator, conditional_mutual_info
 from skmi.information.eta_dv import EtaDVEstimator
 from skmi.information.mine import MINEEstimator
 
 __all__ = [
+    "ConditionalMIEstimator",
     "EtaDVEstimator",
     "KLDivergenceResult",
     "MINEEstimator",
     "MutualInfoResult",
+    "conditional_mutual_info",
     "kl_divergence",
     "mutual_info",
     "normalized_mutual_info",
