@@ -371,8 +371,8 @@ class ConditionalMIEstimator(BaseMIEstimator):
             if n_alone:
                 warn(
                     f"{n_alone} of {len(classes)} rows have a class of Z that no other row of "
-                    "their fold has: they are left out of the estimate. Merge rare classes, use fewer "
-                    "folds, or set z_type='continuous' if Z is a measurement.",
+                    "their fold has: they are left out of the estimate. Merge rare classes, use "
+                    "fewer folds, or set z_type='continuous' if Z is a measurement.",
                     UserWarning,
                 )
         return *data, folds
