@@ -25,6 +25,12 @@ TRUSTED = {
 }
 
 
+def savable(cls):
+    """Class decorator: put a class on the list; its attributes must be a state as well."""
+    TRUSTED[cls.__name__] = cls
+    return cls
+
+
 def encode(value, arrays: dict[str, torch.Tensor], where: str):
     """A JSON value that stands for `value`; arrays are added to `arrays`."""
     if value is None or isinstance(value, bool | int | float | str):
@@ -41,10 +47,10 @@ def encode(value, arrays: dict[str, torch.Tensor], where: str):
         pairs = [[k, encode(item, arrays, f"{where}[{k!r}]")] for k, item in value.items()]
         return {"kind": "dict", "items": pairs}
     if isinstance(value, torch.Tensor):
-        arrays[where] = value.detach().cpu().contiguous()
+        arrays[where] = value.detach().cpu().clone().contiguous()
         return {"kind": "tensor", "key": where}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        arrays[where] = torch.from_numpy(np.ascontiguousarray(value))
+        arrays[where] = torch.from_numpy(np.array(value, order="C"))
         return {"kind": "array", "key": where, "shape": list(value.shape)}
     if isinstance(value, np.ndarray):
         return {

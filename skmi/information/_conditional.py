@@ -1,13 +1,16 @@
 """Product samples given Z, and the critics that compare with them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.linear_model import RidgeCV
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 from torch import Tensor
 
+from skmi._persistence import savable
 from skmi.bounds import dv, log_mean_exp
 from skmi.critics import Critic, GaussianCritic
 from skmi.information._objective import (
@@ -20,8 +23,11 @@ from skmi.information._objective import (
     transform_margins,
 )
 
-#: Penalties of the regression of y on z, and columns of z beyond which there is none.
+#: The regression on z: penalties to choose from, bumps, the rows it is fitted to, and the
+#: columns of z beyond which there is none.
 PENALTIES = np.logspace(-2, 4, 7)
+N_CENTRES = 100
+REGRESSION_ROWS = 2**14
 REGRESSION_COLUMNS = 1000
 
 
@@ -180,67 +186,115 @@ class ConditionalObjective(BoundObjective):
 # ------------------------------------------------------------------------ fitted critics
 
 
-def regress(y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Coefficients of the linear regression of y on 1 and z, shape (1 + n_z, n_y).
+@savable
+@dataclass
+class Regression:
+    """Ridge regression of columns on z: linear, plus Gaussian bumps at some rows of z.
 
-    Columns of y with repeated values get none: a difference would move their atoms, so that
+    Columns with repeated values are left alone: a difference would move their atoms, so that
     partners could be told from the row itself.
+
+    Attributes
+    ----------
+    centres : ndarray of shape (n_centres, n_z)
+    coefficients : ndarray of shape (1 + n_z + n_centres, n_columns)
     """
-    slopes = np.zeros((1 + z.shape[1], y.shape[1]))
-    free = [j for j, column in enumerate(y.T) if len(np.unique(column)) > 0.95 * len(y)]
-    if free and z.shape[1] <= REGRESSION_COLUMNS:
-        ridge = RidgeCV(PENALTIES, alpha_per_target=True).fit(z, y[:, free])
-        slopes[:, free] = np.column_stack([ridge.intercept_, ridge.coef_.reshape(len(free), -1)]).T
-    return slopes
+
+    centres: np.ndarray
+    coefficients: np.ndarray
+
+    @classmethod
+    def fit(cls, values: np.ndarray, z: np.ndarray) -> "Regression":
+        rows = np.random.default_rng(0).permutation(len(z))[:REGRESSION_ROWS]
+        values, z = values[rows], z[rows]
+        fitted = cls(z[:N_CENTRES], np.zeros((1, values.shape[1])))
+        free = [j for j, column in enumerate(values.T) if len(np.unique(column)) > 0.95 * len(z)]
+        if free and z.shape[1] <= REGRESSION_COLUMNS:
+            features = fitted._features(z)
+            ridge = RidgeCV(PENALTIES, alpha_per_target=True).fit(features, values[:, free])
+            slopes = ridge.coef_.reshape(len(free), -1).T
+            fitted.coefficients = np.zeros((1 + len(slopes), values.shape[1]))
+            fitted.coefficients[:, free] = np.vstack([ridge.intercept_, slopes])
+        return fitted
+
+    def _features(self, z: np.ndarray) -> np.ndarray:
+        return np.hstack([z, rbf_kernel(z, self.centres)])
+
+    def predict(self, z: np.ndarray) -> np.ndarray:
+        """The regression at z, shape (n, n_columns)."""
+        intercept, slopes = self.coefficients[0], self.coefficients[1:]
+        predicted = np.tile(intercept, (len(z), 1))
+        if len(slopes):
+            for rows in gen_batches(len(z), REGRESSION_ROWS):
+                predicted[rows] += self._features(z[rows]) @ slopes
+        return predicted
+
+
+@savable
+@dataclass
+class GivenZ:
+    """A variable less its regression on z; images and the like stay what they are.
+
+    Given z that is one-to-one, so I(X; Y | Z) does not change. But the residuals of rows with
+    near z are distributed more alike, and what x and y have in common beyond z lies open.
+
+    Attributes
+    ----------
+    margins, residual_margins : transformer or None
+        Margin transforms before and after.
+    regression : Regression or None
+    """
+
+    margins: object
+    regression: Regression | None = None
+    residual_margins: object = None
+
+    @classmethod
+    def fit(cls, values, z, margins, make_margins) -> "GivenZ":
+        fitted = cls(margins)
+        if values.ndim == 2:
+            fitted.regression = Regression.fit(transform_margins(margins, values), z)
+            fitted.residual_margins = make_margins(fitted.transform(values, z))
+        return fitted
+
+    def transform(self, values, z) -> np.ndarray:
+        values = transform_margins(self.margins, values)
+        if self.regression is None:
+            return values
+        return transform_margins(self.residual_margins, values - self.regression.predict(z))
 
 
 @dataclass
 class FittedConditionalCritic(FittedCritic):
-    r"""One fold's critics of x and y given z.
-
-    Continuous columns of y are replaced by their residuals from a linear regression on z.
-    Given z that is one-to-one, so :math:`I(X; Y | Z)` does not change; but the residuals of
-    rows with near z are distributed more alike, and for Gaussian data exactly alike.
+    """One fold's critics of x and y given z.
 
     Attributes
     ----------
     z_margins : transformer or None
         Margin transform of z, fitted on all rows and shared by the critics: it only sets the
         distances, and all critics must meet the same partners.
+    x_given_z, y_given_z : GivenZ
+        What turns x and y into columns for the critics.
     n_numbers : int
         How many of the columns of z hold numbers.
     n_partners : int
         Product pairs of each row.
-    slopes : ndarray of shape (1 + n_z, n_y)
-        The regression of y, fitted to the first rows that `residuals` is given.
-    residual_margins : transformer or None
-        Margin transform of the residuals.
     control_normalizer : float
         `log_normalizer` of the control.
     """
 
     z_margins: object = None
+    x_given_z: GivenZ | None = None
+    y_given_z: GivenZ | None = None
     n_numbers: int = 0
     n_partners: int = 1
-    slopes: np.ndarray | None = field(default=None, repr=False)
-    residual_margins: object = None
     control_normalizer: float = 0.0
-
-    def residuals(self, Y, Z) -> np.ndarray:
-        """Y less its regression on z, for arrays with columns; images stay what they are."""
-        y, z = transform_margins(self.y_margins, Y), transform_margins(self.z_margins, Z)
-        if y.ndim > 2:
-            return y
-        if self.slopes is None:
-            self.slopes = regress(y, z)
-        return y - self.slopes[0] - z @ self.slopes[1:]
 
     def _columns(self, X, Y, Z):
         """``[x, z]``, y and z after all transforms."""
-        x = transform_margins(self.x_margins, X).reshape(len(X), -1)
-        y = transform_margins(self.residual_margins, self.residuals(Y, Z))
         z = transform_margins(self.z_margins, Z)
-        return np.hstack([x, z]), y, z
+        x, y = self.x_given_z.transform(X, z), self.y_given_z.transform(Y, z)
+        return np.hstack([x.reshape(len(x), -1), z]), y, z
 
     def tensors(self, X, Y, Z, device: str) -> tuple[Tensor, Tensor]:
         """``[x, z]`` of the rows with partners, and their candidates: own y, then partners'."""

@@ -1,6 +1,7 @@
 """Conditional mutual information."""
 
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -16,11 +17,17 @@ from skmi.information._base import BaseMIEstimator
 from skmi.information._conditional import (
     ConditionalObjective,
     FittedConditionalCritic,
+    GivenZ,
     find_classes,
 )
 from skmi.information._data import DISCRETE_TARGETS, as_columns
 from skmi.information._mutual_info import result_of
-from skmi.information._objective import EtaNetwork, FittedCritic, ScalarEta
+from skmi.information._objective import (
+    EtaNetwork,
+    FittedCritic,
+    ScalarEta,
+    transform_margins,
+)
 from skmi.information._units import in_units
 from skmi.training import Player
 
@@ -28,7 +35,7 @@ __all__ = ["ConditionalMIEstimator", "conditional_mutual_info"]
 
 #: Partners of a row: among near rows, of which more are farther away, and in a class, where any
 #: number has the same distribution.
-NEAR_PARTNERS = 10
+NEAR_PARTNERS = 20
 CLASS_PARTNERS = 32
 
 
@@ -45,8 +52,8 @@ class ConditionalMIEstimator(BaseMIEstimator):
     same class where Z is discrete, the nearest rows where it is continuous, and both where it
     is mixed. Near is not equal, so that partners follow some :math:`\tilde p(y|z)` and the value
     exceeds I(X; Y | Z) by :math:`KL(p(y, z) \| \tilde p(y|z) p(z))`. Two things are done about it.
-    Continuous columns of y are replaced by their residuals from a linear regression on Z, which
-    leaves I(X; Y | Z) as it is and takes most of the difference away (all of it for Gaussian
+    Continuous columns of X and y are replaced by their residuals from a smooth regression on Z,
+    which leaves I(X; Y | Z) as it is and takes most of the difference away (all of it for Gaussian
     variables). What is left a second critic g(y, z), the control, estimates on the same pairs,
     and it is subtracted. As in `MINEEstimator`, critics are trained per fold of ``cv`` and
     evaluated on the rows of that fold.
@@ -63,7 +70,7 @@ class ConditionalMIEstimator(BaseMIEstimator):
         Whether the control is trained. Without it fitting takes half the time, and the estimate
         is too high by what near rows differ. There is none where Z is discrete.
     n_neighbors : int or "auto", default="auto"
-        Partners of a row. ``"auto"`` is 10 where Z has columns of numbers, and 32 otherwise.
+        Partners of a row. ``"auto"`` is 20 where Z has columns of numbers, and 32 otherwise.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Widths of the hidden layers of critic, control and :math:`\eta(z)`.
     activation : {"silu", "relu", "elu", "gelu", "leaky-relu", "tanh"}, default="silu"
@@ -430,10 +437,18 @@ class ConditionalMIEstimator(BaseMIEstimator):
             n_numbers, n_partners = self.z_encoder_.n_numbers_, self.n_neighbors
             if n_partners == "auto":
                 n_partners = NEAR_PARTNERS if n_numbers else CLASS_PARTNERS
-            critic.z_margins = self.z_margins_
             critic.n_numbers, critic.n_partners = n_numbers, n_partners
-            residuals = critic.residuals(Y, Z)
-            critic.residual_margins = self._make_margins(residuals, self.y_encoder_.n_numbers_)
+            critic.z_margins = self.z_margins_
+            z = transform_margins(self.z_margins_, Z)
+            critic.x_given_z, critic.y_given_z = (
+                GivenZ.fit(
+                    values, z, margins, partial(self._make_margins, n_numbers=encoder.n_numbers_)
+                )
+                for values, margins, encoder in [
+                    (X, critic.x_margins, self.x_encoder_),
+                    (Y, critic.y_margins, self.y_encoder_),
+                ]
+            )
         return critic
 
     def _make_objective(self, bound, n_x, n_y, seed=0):
@@ -442,14 +457,15 @@ class ConditionalMIEstimator(BaseMIEstimator):
         n_z, has_control = self._n_z, self.control and self.z_encoder_.n_numbers_ > 0
         with seeded_initialization(seed):
             widths = self._check_widths("hidden_layer_sizes")
-            eta = EtaNetwork(n_z, widths, self.activation, self.layer_norm)
+            has_eta = bound.has_eta
+            eta = EtaNetwork(n_z, widths, self.activation, self.layer_norm) if has_eta else None
             return ConditionalObjective(
                 self._make_critic(self.critic, n_x, n_y),
                 self._make_critic("hybrid", n_z, n_y) if has_control else None,
                 bound,
                 n_z=n_z,
                 n_negatives=4 if self.n_negatives == "auto" else self.n_negatives,
-                eta=eta if bound.has_eta else None,
+                eta=eta,
             )
 
 
