@@ -10,7 +10,7 @@ Values are those on the test pairs, so that an overfitted critic does not look l
 The Gaussian log ratio that this package stacks with its critics is left out (it would make all
 bounds exact here); the last column has it, at the defaults.
 
-.. [1] "Improved Donsker-Varadhan bound", submitted to ICLR 2020.
+.. [1] Y. Mroueh et al., "Improved Mutual Information Estimation", AAAI 2021.
 """
 
 import matplotlib.pyplot as plt

@@ -5,6 +5,7 @@ from skmi.dependence import IndependenceTestResult, independence_test
 from skmi.information import (
     ConditionalMIEstimator,
     EtaDVEstimator,
+    KernelEtaDV,
     KLDivergenceResult,
     MINEEstimator,
     MutualInfoResult,
@@ -20,6 +21,7 @@ __all__ = [
     "EtaDVEstimator",
     "IndependenceTestResult",
     "KLDivergenceResult",
+    "KernelEtaDV",
     "MINEEstimator",
     "MutualInfoResult",
     "__version__",

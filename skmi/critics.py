@@ -69,6 +69,14 @@ class Critic(nn.Module):
         """Scores of every embedded x with every embedded y, shape ``(B_x, B_y)``."""
         return self.combine(x_embedding[:, None], y_embedding[None])
 
+    def features(self, x_embedding, y_embedding) -> Tensor:
+        """The last hidden layer of embedded pairs, shape ``(B, D)``.
+
+        The score is a linear function of it, up to a constant. Optional: only
+        `skmi.KernelEtaDV` with a fitted estimator as its feature map asks for it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define features.")
+
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Scores of the pairs ``(x_i, y_i)``, shape ``(B,)``."""
         return self.combine(self.embed_x(x), self.embed_y(y))
@@ -90,7 +98,10 @@ class InnerProductCritic(Critic):
         return y.flatten(1)
 
     def combine(self, x_embedding, y_embedding):
-        return (x_embedding * y_embedding).sum(-1)
+        return self.features(x_embedding, y_embedding).sum(-1)
+
+    def features(self, x_embedding, y_embedding):
+        return x_embedding * y_embedding
 
     def all_pairs(self, x_embedding, y_embedding):
         return x_embedding @ y_embedding.T
@@ -153,7 +164,10 @@ class ConcatCritic(Critic):
         return self.y_layer(y.flatten(1))
 
     def combine(self, x_embedding, y_embedding):
-        return self.head(x_embedding + y_embedding).squeeze(-1)
+        return self.head[-1](self.features(x_embedding, y_embedding)).squeeze(-1)
+
+    def features(self, x_embedding, y_embedding):
+        return self.head[:-1](x_embedding + y_embedding)
 
 
 class _Embedding(nn.Module):
@@ -204,7 +218,10 @@ class HybridCritic(Critic):
         return self.y_net(y.flatten(1))
 
     def combine(self, x_embedding, y_embedding):
-        return self.head(x_embedding + y_embedding).squeeze(-1)
+        return self.head[-1](self.features(x_embedding, y_embedding)).squeeze(-1)
+
+    def features(self, x_embedding, y_embedding):
+        return self.head[:-1](x_embedding + y_embedding)
 
 
 def _head(hidden_layer_sizes, **options) -> nn.Sequential:
@@ -317,6 +334,10 @@ class SumCritic(Critic):
 
     def all_pairs(self, x_embedding, y_embedding):
         return self._sum("all_pairs", x_embedding, y_embedding)
+
+    def features(self, x_embedding, y_embedding):
+        first = self.first.features(x_embedding[0], y_embedding[0])
+        return torch.cat([first, self.second.features(x_embedding[1], y_embedding[1])], dim=-1)
 
     def _sum(self, method, x_embedding, y_embedding, *args):
         first = getattr(self.first, method)(x_embedding[0], y_embedding[0], *args)

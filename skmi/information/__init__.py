@@ -7,12 +7,14 @@ from skmi.information._pairwise import pairwise_mutual_info
 from skmi.information._result import MutualInfoResult
 from skmi.information.conditional import ConditionalMIEstimator, conditional_mutual_info
 from skmi.information.eta_dv import EtaDVEstimator
+from skmi.information.kernel import KernelEtaDV
 from skmi.information.mine import MINEEstimator
 
 __all__ = [
     "ConditionalMIEstimator",
     "EtaDVEstimator",
     "KLDivergenceResult",
+    "KernelEtaDV",
     "MINEEstimator",
     "MutualInfoResult",
     "conditional_mutual_info",

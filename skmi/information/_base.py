@@ -10,7 +10,6 @@ from joblib import effective_n_jobs
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
@@ -31,11 +30,11 @@ from skmi.information._objective import (
     CriticObjective,
     FittedCritic,
     log_ratio_scores,
+    specific_information,
     take_rows,
     transform_margins,
 )
 from skmi.networks import ACTIVATIONS
-from skmi.preprocessing import NormalScores
 from skmi.training import Player, Trainer
 
 #: Largest number of rows of an epoch, and of those that tell when to stop: training takes a
@@ -416,16 +415,6 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             )
         return folds
 
-    def _make_margins(self, values: np.ndarray, n_numbers: int):
-        """The transform of the numbers, which are the first columns."""
-        if self.margins is None or n_numbers == 0:
-            return None
-        if isinstance(self.margins, str):
-            margins = NormalScores() if self.margins == "normal-scores" else StandardScaler()
-        else:
-            margins = copy.deepcopy(self.margins)
-        return margins.fit(values.reshape(len(values), -1)[:, :n_numbers])
-
     def _new_critic(self, bound, X, Y, *, seed) -> FittedCritic:
         objective = self._make_objective(bound, *self._count_columns(), seed)
         x_margins = self._make_margins(X, self.x_encoder_.n_numbers_)
@@ -547,10 +536,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         x = torch.as_tensor(
             transform_margins(critic.x_margins, X).astype(np.float32), device=self.device_
         )
-        references = critic.reference_scores(x).cpu().double()
-        log_weights = references.log_softmax(1)
-        relative = log_weights + np.log(references.shape[1])
-        return (log_weights.exp() * relative).sum(1).numpy()
+        return specific_information(critic.reference_scores(x).cpu().double()).numpy()
 
     # ------------------------------------------------------------ saving
 

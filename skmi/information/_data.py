@@ -1,11 +1,15 @@
 """Pairs of X and y as scikit-learn's users pass them: checked, remembered, encoded."""
 
+import copy
+
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skmi._columns import VariableEncoder
 from skmi.exceptions import warn
+from skmi.preprocessing import NormalScores
 
 #: Which columns of y hold categories, for each ``target_type``.
 DISCRETE_TARGETS = {"auto": "auto", "continuous": False, "labels": True}
@@ -60,6 +64,16 @@ class PairDataMixin:
         setattr(self, attribute, encoder)
         setattr(self, f"{name.lower()}_shape_", encoded.shape[1:])
         return encoded
+
+    def _make_margins(self, values: np.ndarray, n_numbers: int):
+        """The transform of the numbers, which are the first columns."""
+        if self.margins is None or n_numbers == 0:
+            return None
+        if isinstance(self.margins, str):
+            margins = NormalScores() if self.margins == "normal-scores" else StandardScaler()
+        else:
+            margins = copy.deepcopy(self.margins)
+        return margins.fit(values.reshape(len(values), -1)[:, :n_numbers])
 
 
 def as_columns(X):

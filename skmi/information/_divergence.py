@@ -224,7 +224,7 @@ def kl_divergence(
     True
     """
     widths = check_widths("hidden_layer_sizes", hidden_layer_sizes)
-    encoder, samples = _encode(P_samples, Q_samples)
+    encoder, samples = encode_samples(P_samples, Q_samples)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     folds = [_folds(name, rows, cv, seed) for name, rows in samples.items()]
     seeds = np.random.SeedSequence(seed).generate_state(len(folds[0]))
@@ -262,7 +262,7 @@ def kl_divergence(
 # ------------------------------------------------------------------------------ the data
 
 
-def _encode(P_samples, Q_samples):
+def encode_samples(P_samples, Q_samples):
     """The encoder of the pooled sample, and a dict of both samples as float arrays."""
     samples = {"P_samples": P_samples, "Q_samples": Q_samples}
     tables = [VariableEncoder(name)._as_table(values) for name, values in samples.items()]

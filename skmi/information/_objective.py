@@ -93,6 +93,10 @@ class NormalizedCritic(Critic):
     def all_pairs(self, x_embedding, y_embedding):
         return self.critic.all_pairs(x_embedding, y_embedding[0]) - y_embedding[1]
 
+    def features(self, x_embedding, y_embedding):
+        features = self.critic.features(x_embedding, y_embedding[0])
+        return torch.cat([features, y_embedding[1][:, None]], dim=1)
+
 
 def log_normalizer(product: Tensor, ceiling: Tensor) -> Tensor:
     """The constant c for which ``exp(product - c)``, cut off at ``exp(ceiling)``, has mean 1.
@@ -395,6 +399,12 @@ class FittedCritic:
     def reference_scores(self, x: Tensor) -> Tensor:
         """Log-ratio estimates of every row of x with every reference y, shape (n, K)."""
         return self.matrix(x, self.y_reference.to(x.device))
+
+
+def specific_information(log_ratios: Tensor) -> Tensor:
+    """KL(p(y|x) || p(y)) for each x, from log ratios of x with a sample of y in its row."""
+    log_weights = log_ratios.log_softmax(1)
+    return (log_weights.exp() * (log_weights + math.log(log_ratios.shape[1]))).sum(1)
 
 
 def transform_margins(margins, values: np.ndarray) -> np.ndarray:

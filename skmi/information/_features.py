@@ -1,0 +1,217 @@
+"""Features of pairs for the kernel estimator: kernels, their approximations, fitted critics.
+
+A sample is a list of *blocks*, arrays of columns with the same rows: ``[x, y]`` for pairs, and
+``[z]`` for samples of two distributions. A feature map is a function of such a list.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from scipy.linalg import eigh
+from sklearn.kernel_approximation import Nystroem, RBFSampler
+from sklearn.metrics.pairwise import euclidean_distances, manhattan_distances, pairwise_kernels
+from sklearn.utils import gen_batches
+
+from skmi.information._objective import transform_margins
+
+#: Kernels whose product over blocks is the same kernel of the columns side by side, with the
+#: distance that they are a function of and the power that their scale enters it with.
+STATIONARY = {"rbf": (euclidean_distances, 2), "laplacian": (manhattan_distances, 1)}
+#: Largest memory of the arrays of an exact kernel problem.
+MAX_KERNEL_BYTES = 4 * 2**30
+#: Eigenvalues of a kernel matrix below this part of the largest are left out.
+RANK_TOLERANCE = 1e-12
+#: Rows from which distances are drawn, and those that are transformed at once.
+MEDIAN_ROWS = 1000
+CHUNK_ROWS = 2**12
+
+
+def take(blocks, rows) -> list:
+    """The given rows of each block."""
+    return [block[rows] for block in blocks]
+
+
+def stack(*samples) -> list:
+    """Samples under one another."""
+    return [np.concatenate(blocks) for blocks in zip(*samples, strict=True)]
+
+
+def in_chunks(function, blocks):
+    """``function(blocks)``, computed and stacked chunk by chunk."""
+    batches = gen_batches(len(blocks[0]), CHUNK_ROWS)
+    return np.concatenate([function(take(blocks, rows)) for rows in batches])
+
+
+def mean_in_chunks(function, blocks) -> np.ndarray:
+    """Mean over the rows of ``function(blocks)``."""
+    n_rows = len(blocks[0])
+    batches = gen_batches(n_rows, CHUNK_ROWS)
+    return sum(function(take(blocks, rows)).sum(0) for rows in batches) / n_rows
+
+
+# ------------------------------------------------------------------------------- kernels
+
+
+def median_gamma(block: np.ndarray, kernel: str) -> float:
+    """The coefficient with which the median distance s is one scale of the kernel.
+
+    That is ``1 / 2 s^2`` for "rbf" and ``1 / s`` for "laplacian", over pairs of different rows.
+    """
+    distance, power = STATIONARY[kernel]
+    rows = np.random.default_rng(0).permutation(len(block))[:MEDIAN_ROWS]
+    distances = distance(block[rows])[np.triu_indices(len(rows), 1)]
+    distances = distances[distances > 0]
+    return 1.0 / (power * np.median(distances) ** power) if len(distances) else 1.0
+
+
+class ProductKernel:
+    """The product of a kernel over the blocks.
+
+    Parameters
+    ----------
+    kernel : str, callable or Gaussian process kernel
+        As in `sklearn.metrics.pairwise.pairwise_kernels`.
+    gammas : list of float or None
+        The coefficient of each block; None leaves it to scikit-learn.
+    """
+
+    def __init__(self, kernel, gammas):
+        self.kernel, self.gammas = kernel, gammas
+
+    def __call__(self, first, second) -> np.ndarray:
+        product = 1.0
+        for a, b, gamma in zip(first, second, self.gammas, strict=True):
+            options = {} if gamma is None else {"gamma": gamma, "filter_params": True}
+            product = product * pairwise_kernels(a, b, metric=self.kernel, **options)
+        return product
+
+    def gram(self, blocks) -> tuple[np.ndarray, np.ndarray]:
+        """Positive eigenvalues of the kernel matrix of some rows, and their eigenvectors."""
+        matrix = self(blocks, blocks)
+        if not np.isfinite(matrix).all():
+            raise ValueError(f"kernel={self.kernel!r} has values that are NaN or infinite.")
+        scale = np.abs(matrix).max()
+        values, vectors = eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
+        if values[0] < -1e-8 * max(values[-1], scale):
+            raise ValueError(
+                f"kernel={self.kernel!r} is not positive semi-definite: its matrix of "
+                f"{len(values)} rows has the eigenvalue {values[0]:.2g}. Use a positive "
+                "semi-definite kernel, such as 'rbf' or 'laplacian'."
+            )
+        kept = values > RANK_TOLERANCE * values[-1]
+        return values[kept], vectors[:, kept]
+
+
+def check_memory(n_rows: int, n_samples: int) -> None:
+    """Raise if kernel matrices of this many rows are too large."""
+    needed = 8 * 4 * n_rows**2  # the matrix, its eigenvectors, and as much to work in
+    if needed > MAX_KERNEL_BYTES:
+        raise ValueError(
+            f"n_samples={n_samples} is too many for feature_map='exact': with {n_rows} samples of "
+            f"the two distributions it would take {needed / 2**30:.1f} GiB. Use "
+            "feature_map='nystroem' or 'fourier', whose memory grows in proportion to the rows."
+        )
+
+
+# -------------------------------------------------------------------------- feature maps
+
+
+class KernelSections:
+    """Kernel values at given points; a linear function of them is a kernel expansion."""
+
+    def __init__(self, kernel: ProductKernel, points):
+        self.kernel, self.points = kernel, points
+
+    def __call__(self, blocks) -> np.ndarray:
+        return self.kernel(blocks, self.points)
+
+
+class ColumnFeatures:
+    """A fitted transformer of all columns side by side, each block at its own scale."""
+
+    def __init__(self, transformer, scales):
+        self.transformer, self.scales = transformer, scales
+
+    def _columns(self, blocks) -> np.ndarray:
+        return np.hstack([s * block for s, block in zip(self.scales, blocks, strict=True)])
+
+    def fit(self, blocks) -> "ColumnFeatures":
+        self.transformer.fit(self._columns(blocks), None)
+        return self
+
+    def __call__(self, blocks) -> np.ndarray:
+        features = self.transformer.transform(self._columns(blocks))
+        features = features.toarray() if hasattr(features, "toarray") else np.asarray(features)
+        n_rows = len(blocks[0])
+        if features.ndim != 2 or len(features) != n_rows:
+            raise ValueError(
+                f"feature_map must make a table with a row for each of {n_rows} rows, but "
+                f"{type(self.transformer).__name__} returned shape {features.shape}."
+            )
+        return features.astype(np.float64, copy=False)
+
+
+def approximate_kernel(name, kernel, gammas, n_components, random_state) -> ColumnFeatures:
+    """An unfitted approximation of a product kernel."""
+    allowed = {"nystroem": list(STATIONARY), "fourier": ["rbf"]}[name]
+    if not (isinstance(kernel, str) and kernel in allowed):
+        raise ValueError(
+            f"feature_map={name!r} approximates kernel {' or '.join(map(repr, allowed))}, got "
+            f"kernel={kernel!r}. Use feature_map='exact', or a transformer as the feature map."
+        )
+    power = STATIONARY[kernel][1]
+    scales = [gamma ** (1 / power) for gamma in gammas]
+    options = {"gamma": 1.0, "n_components": n_components, "random_state": random_state}
+    transformer = RBFSampler(**options) if name == "fourier" else Nystroem(kernel, **options)
+    return ColumnFeatures(transformer, scales)
+
+
+class CriticFeatures:
+    """The last hidden layers of the critics of a fitted estimator, side by side.
+
+    Where a critic was stacked with the Gaussian log ratio, or has a normaliser eta(y), these
+    are features too, so that the log ratio of every fold is a linear function of all.
+    """
+
+    def __init__(self, estimator):
+        self.critics = []
+        for critic in estimator.critics_:
+            objective = copy.deepcopy(critic.objective).cpu().double().eval()
+            self.critics.append((objective.log_ratio, critic.x_margins, critic.y_margins))
+        self.shapes = estimator.x_shape_, estimator.y_shape_
+
+    @torch.no_grad()
+    def __call__(self, blocks) -> np.ndarray:
+        blocks = [b.reshape(len(b), *s) for b, s in zip(blocks, self.shapes, strict=True)]
+        features = []
+        for critic, *margins in self.critics:
+            pairs = (transform_margins(m, b) for m, b in zip(margins, blocks, strict=True))
+            x, y = (torch.as_tensor(np.ascontiguousarray(v, dtype=np.float64)) for v in pairs)
+            features.append(critic.features(critic.embed_x(x), critic.embed_y(y)))
+        return torch.cat(features, dim=1).numpy()
+
+
+# -------------------------------------------------------------------------- regularisers
+
+
+def gradient_features(features, blocks):
+    """Derivatives of a feature map in each column, by central differences; yields (n, d)."""
+    for i, block in enumerate(blocks):
+        for j, column in enumerate(block.T):
+            step = 1e-4 * (column.std() or 1.0)
+            moved = [b.copy() for b in blocks]
+            moved[i][:, j] = column + step
+            upper = features(moved)
+            moved[i][:, j] = column - step
+            yield (upper - features(moved)) / (2 * step)
+
+
+def second_moment(features, blocks, derivatives: bool) -> np.ndarray:
+    """Mean outer product of the features, or of their derivatives summed over the columns."""
+    total = 0.0
+    for rows in gen_batches(len(blocks[0]), CHUNK_ROWS):
+        chunk = take(blocks, rows)
+        parts = gradient_features(features, chunk) if derivatives else [features(chunk)]
+        total = total + sum(part.T @ part for part in parts)
+    return total / len(blocks[0])

@@ -1,0 +1,751 @@
+"""The kernel eta-DV estimator: a convex problem, solved to a certificate."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.gaussian_process.kernels import Kernel
+from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS
+from sklearn.model_selection import KFold, check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skmi.bounds import eta_dv
+from skmi.critics import Critic
+from skmi.exceptions import ConvergenceWarning, warn
+from skmi.information._convex import Point, RatioProblem, solve
+from skmi.information._data import PairDataMixin
+from skmi.information._divergence import encode_samples
+from skmi.information._features import (
+    STATIONARY,
+    ColumnFeatures,
+    CriticFeatures,
+    KernelSections,
+    ProductKernel,
+    approximate_kernel,
+    check_memory,
+    in_chunks,
+    mean_in_chunks,
+    median_gamma,
+    second_moment,
+    stack,
+    take,
+)
+from skmi.information._objective import (
+    REFERENCE_ROWS,
+    specific_information,
+    transform_margins,
+)
+from skmi.information.eta_dv import EtaDVEstimator
+from skmi.information.mine import MINEEstimator
+
+__all__ = ["KernelEtaDV"]
+
+#: Rows up to which feature_map="auto" is the exact kernel.
+EXACT_ROWS = 1000
+#: Samples of the product distribution that n_shuffles="auto" aims at.
+EXACT_PRODUCT_ROWS, PRODUCT_ROWS = 1000, 10_000
+#: Candidates of lambda_="auto", relative to the mean square of the features.
+CANDIDATES = np.logspace(0, -7, 15)
+#: Candidates in a row that may be worse than the best before the path ends.
+PATH_PATIENCE = 3
+
+
+class KernelEtaDV(PairDataMixin, BaseEstimator):
+    r"""Mutual information by the eta-DV bound with critics from a kernel space.
+
+    With a critic :math:`f = \langle w, \Phi \rangle` that is linear in features of the pair, the
+    eta-DV bound ([1]_, section 3) is a jointly convex problem in w and eta,
+
+    .. math::
+        \min_{w, \eta}\; e^{-\eta} \frac1M \sum_j e^{f(b_j)} - \frac1N \sum_i f(a_i) + \eta - 1
+        + \frac{\lambda}{2} \langle w, R w \rangle ,
+
+    over the N pairs :math:`a_i` and M pairs :math:`b_j` of rows that do not belong together. Its
+    solution is unique, and comes with a duality gap. The dual problem finds ratios
+    :math:`r_j` with mean 1, which estimate :math:`p(x, y) / p(x) p(y)` at the :math:`b_j`: eta is
+    the multiplier of the normalisation. `fit_samples` estimates :math:`KL(P \| Q)` of any two
+    samples in the same way.
+
+    Parameters
+    ----------
+    kernel : str, callable or Gaussian process kernel, default="rbf"
+        Kernel of x and kernel of y, whose product is the kernel of pairs; as in
+        `sklearn.metrics.pairwise.pairwise_kernels`.
+    gamma : "median", float or pair of floats, default="median"
+        Coefficient of the kernels, :math:`e^{-\gamma |x - x'|^2}` for ``"rbf"``; two numbers are
+        those of x and of y. ``"median"`` makes the median distance the scale of ``"rbf"`` and
+        ``"laplacian"``, and leaves others at scikit-learn's default.
+    lambda_ : "auto", float or sequence of float, default="auto"
+        Strength of the regulariser. Of a sequence the one with the largest held-out bound is
+        chosen, along a path with warm starts from the largest to the smallest that ends where
+        the bound falls. ``"auto"`` is a sequence over seven decades.
+    regularizer : {"ridge", "fisher", "sobolev"}, default="ridge"
+        The metric R: the identity, the second moment of the features, or that of their
+        derivatives in the columns, each of them under the mean of both distributions.
+    ridge : float, default=1e-3
+        Multiple of the identity added to R of ``"fisher"`` and ``"sobolev"``, which say nothing
+        about f between the samples.
+    feature_map : {"auto", "exact", "nystroem", "fourier"}, transformer or estimator, \
+            default="auto"
+        The features of pairs. ``"exact"``: the kernel itself; time grows with the cube of the
+        rows. ``"nystroem"`` and ``"fourier"``: approximations of `sklearn.kernel_approximation`,
+        for long data. ``"auto"``: ``"exact"`` up to 1000 rows, then ``"nystroem"``. A
+        transformer is cloned, and fitted to the columns of x and y side by side. A fitted
+        `MINEEstimator` or `EtaDVEstimator` gives the last hidden layers of its critics
+        (eta-MINE-convex); wrap it as ``FrozenEstimator(estimator)`` where this estimator is
+        cloned, as in a grid search.
+    n_components : int, default=300
+        Number of features of ``"nystroem"`` and ``"fourier"``.
+    normalize : bool, default=True
+        Whether eta is free. If not it is 0: the f-divergence bound of Nguyen et al.
+    eps : float or None, default=None
+        Factor of the perturbation :math:`\epsilon e^{-\eta}`, which makes the loss strictly
+        convex ([1]_, Lemma 3).
+    n_shuffles : int or "auto", default="auto"
+        How many pairs of the product distribution each row is in. ``"auto"`` makes about 10,000
+        of them, 1,000 for the exact kernel, and at least one for each row; one for each row
+        where the kernel is a function of two rows, which is slow.
+    solver : {"auto", "newton", "lbfgs"}, default="auto"
+        ``"auto"`` is Newton's method up to 3000 unknowns. They are the features, or the samples
+        of the product distribution for the exact kernel.
+    tol : float, default=1e-10
+        Duality gap, relative to max(1, |objective|), at which the solver stops. Newton's method
+        goes one step further.
+    max_iter : int, default=100
+        Largest number of iterations of the solver.
+    cv : int, splitter or iterable, default=3
+        Folds for the choice of ``lambda_``.
+    margins : {"normal-scores", "standardize"}, transformer or None, default="normal-scores"
+        Transform of each column of numbers. None also where the features are an estimator's,
+        which transforms by itself.
+    discrete_features : "auto", bool or array-like, default="auto"
+        Columns of X that hold categories. See `MINEEstimator`.
+    target_type : {"auto", "continuous", "labels"}, default="auto"
+        How to read y. See `MINEEstimator`.
+    random_state : int, RandomState or None, default=None
+        Seed of shuffles, folds and approximations.
+
+    Attributes
+    ----------
+    mi_ : float
+        :math:`-L(w, \eta)`, the bound without the regulariser, on the data of the fit, in nats.
+        For an honest bound see `score`.
+    coef_ : ndarray
+        The weights w of the features; for the exact kernel the coefficients of the kernel
+        expansion, of the N pairs first and then of the M.
+    eta_ : float
+        The normaliser; :math:`f - \eta` estimates the log density ratio.
+    dual_coef_ : ndarray of shape (M,)
+        The ratios r, with mean 1.
+    objective_, dual_objective_ : float
+        Optimal values of the regularised problem and of its dual.
+    duality_gap_ : float
+        Their difference, computed without cancellation.
+    lambda_best_ : float
+        The strength in use.
+    path_ : list of dict
+        For each candidate ``lambda``, the held-out bound ``value`` and ``fold_values``. Empty if
+        there was no choice.
+    n_iter_ : int
+        Iterations of the solver.
+    gamma_ : list
+        The coefficients of the kernels.
+    n_features_in_ : int
+        Number of features of X.
+
+    See Also
+    --------
+    EtaDVEstimator : The same bound with a network as the critic.
+    skmi.kl_divergence : The divergence of two samples with networks.
+
+    Notes
+    -----
+    Primal stationarity gives :math:`-L(w, \eta) = \overline{r \log r} + \lambda \langle w, R w
+    \rangle`: the two estimates of [1]_ differ where there is a regulariser, and minus
+    ``objective_`` lies halfway. Log ratios of new pairs are cut off at log M, the largest that M
+    ratios with mean 1 can have.
+
+    References
+    ----------
+    .. [1] Y. Mroueh et al., "Improved Mutual Information Estimation", AAAI 2021.
+
+    Examples
+    --------
+    >>> from skmi import KernelEtaDV
+    >>> from skmi.datasets import make_sparse_gaussian
+    >>> X, Y, mi = make_sparse_gaussian(500, correlation=0.8, random_state=0)  # 1.02 nats
+    >>> estimator = KernelEtaDV(random_state=0).fit(X, Y)
+    >>> bool(abs(estimator.mi_ - mi) < 0.1), bool(estimator.duality_gap_ < 1e-10)
+    (True, True)
+    """
+
+    _parameter_constraints: dict = {
+        "kernel": [str, callable, Kernel],
+        "gamma": [StrOptions({"median"}), Interval(Real, 0, None, closed="neither"), "array-like"],
+        "lambda_": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither"), "array-like"],
+        "regularizer": [StrOptions({"ridge", "fisher", "sobolev"})],
+        "ridge": [Interval(Real, 0, None, closed="left")],
+        "feature_map": [
+            StrOptions({"auto", "exact", "nystroem", "fourier"}),
+            HasMethods(["fit", "transform"]),
+            HasMethods(["fit", "score_samples"]),
+        ],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "normalize": ["boolean"],
+        "eps": [None, Interval(Real, 0, None, closed="neither")],
+        "n_shuffles": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "solver": [StrOptions({"auto", "newton", "lbfgs"})],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "cv": ["cv_object"],
+        "margins": [None, StrOptions({"normal-scores", "standardize"}), HasMethods("transform")],
+        "discrete_features": [StrOptions({"auto"}), "boolean", "array-like"],
+        "target_type": [StrOptions({"auto", "continuous", "labels"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        kernel="rbf",
+        *,
+        gamma="median",
+        lambda_="auto",
+        regularizer="ridge",
+        ridge=1e-3,
+        feature_map="auto",
+        n_components=300,
+        normalize=True,
+        eps=None,
+        n_shuffles="auto",
+        solver="auto",
+        tol=1e-10,
+        max_iter=100,
+        cv=3,
+        margins="normal-scores",
+        discrete_features="auto",
+        target_type="auto",
+        random_state=None,
+    ):
+        self.kernel = kernel
+        self.gamma = gamma
+        self.lambda_ = lambda_
+        self.regularizer = regularizer
+        self.ridge = ridge
+        self.feature_map = feature_map
+        self.n_components = n_components
+        self.normalize = normalize
+        self.eps = eps
+        self.n_shuffles = n_shuffles
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.cv = cv
+        self.margins = margins
+        self.discrete_features = discrete_features
+        self.target_type = target_type
+        self.random_state = random_state
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "witness_")
+
+    # ------------------------------------------------------------ fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Solve the problem for I(X; Y).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples of X: columns of numbers and of categories.
+        y : array-like of shape (n_samples,), (n_samples, n_outputs) or (n_samples, ...)
+            Samples of Y.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or parameters that cannot be used; the message names the argument.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the solver stopped at a larger duality gap than `tol`.
+        UserWarning
+            If the best of the candidates for ``lambda_`` is the smallest, or X or y is constant.
+        """
+        self._forget()
+        blocks = self._read_pairs(X, y, reset=True)
+        if len(blocks[0]) < 2:
+            raise ValueError(
+                "n_samples=1 is too few: pairs of the product distribution need another row."
+            )
+        self.paired_ = True
+        encoders = self.x_encoder_, self.y_encoder_
+        self.margins_ = [None, None]
+        if self._critics_estimator is None:
+            self.margins_ = [
+                self._make_margins(block, encoder.n_numbers_)
+                for block, encoder in zip(blocks, encoders, strict=True)
+            ]
+        return self._fit([self._transform_margins(blocks)])
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_samples(self, P_samples, Q_samples):
+        r"""Solve the problem for :math:`KL(P \| Q)` of two samples with the same columns.
+
+        Afterwards `score` takes two samples, and `score_samples` and `predict_ratio` take rows.
+
+        Parameters
+        ----------
+        P_samples : array-like of shape (n_p, n_features)
+        Q_samples : array-like of shape (n_q, n_features)
+
+        Returns
+        -------
+        self
+            ``mi_`` is the estimate of the divergence.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`.
+        """
+        if self._critics_estimator is not None:
+            raise ValueError(
+                "feature_map is an estimator of pairs (x, y), which fit_samples does not have. "
+                "Use a kernel or a transformer."
+            )
+        self._forget()
+        self.x_encoder_, samples = encode_samples(P_samples, Q_samples)
+        self.paired_ = False
+        pooled = np.concatenate(list(samples.values()))
+        self.n_features_in_ = np.shape(P_samples)[1]
+        self.margins_ = [self._make_margins(pooled, self.x_encoder_.n_numbers_)]
+        return self._fit([self._transform_margins([rows]) for rows in samples.values()])
+
+    def _forget(self):
+        for name in [n for n in vars(self) if n.endswith("_") and n != "lambda_"]:
+            delattr(self, name)
+
+    def _fit(self, samples):
+        """Fit to ``[pairs]`` or ``[P, Q]``, each of them a list of blocks."""
+        rng = check_random_state(self.random_state)
+        self.seed_ = int(rng.randint(np.iinfo(np.int32).max))
+        self.exact_ = self._is_exact(max(len(blocks[0]) for blocks in samples))
+        P, Q = self._draw(samples)
+        candidates = self._check_candidates()
+        self._make_features(stack(P, Q))
+        self.path_ = []
+        if candidates is None or len(candidates) > 1:
+            self.lambda_best_ = self._choose_lambda(samples, candidates)
+        else:
+            self.lambda_best_ = float(candidates[0])
+        setting = self._set_up(P, Q)
+        problem = self._problem(setting, self.lambda_best_)
+        solution = self._solve(problem)
+        point = solution.point
+        if not solution.converged:
+            warn(
+                f"The solver stopped after {solution.n_iter} iterations at a duality gap of "
+                f"{point.gap:.2g}, above tol={self.tol:g}. Raise max_iter or lambda_, or use "
+                "solver='newton'.",
+                ConvergenceWarning,
+            )
+        self.witness_ = setting.witness(problem, point)
+        self.coef_, self.eta_, self.dual_coef_ = self.witness_.coef, point.eta, point.ratios
+        self.mi_ = problem.bound(point)
+        self.objective_ = point.objective
+        self.dual_objective_ = problem.dual_objective(point.ratios)
+        self.duality_gap_ = point.gap
+        self.n_iter_ = solution.n_iter
+        if self.paired_:
+            self.y_reference_ = Q[1][:REFERENCE_ROWS]
+        return self
+
+    # ------------------------------------------------------------ data
+
+    @property
+    def _critics_estimator(self):
+        """The estimator whose critics make the features, or None."""
+        estimator = self.feature_map
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        return estimator if isinstance(estimator, MINEEstimator | EtaDVEstimator) else None
+
+    def _read_pairs(self, X, y, *, reset: bool):
+        """X and y as tables of numbers."""
+        estimator = self._critics_estimator
+        if estimator is None:
+            blocks = self._validate(X, y, reset=reset)
+        else:
+            self._check_critics(estimator)
+            blocks = estimator._validate(X, y, reset=False)
+            for name in ("x_encoder_", "y_encoder_", "target_type_", "n_features_in_"):
+                setattr(self, name, getattr(estimator, name))
+        return [_as_table(block) for block in blocks]
+
+    @staticmethod
+    def _check_critics(estimator):
+        name = type(estimator).__name__
+        try:
+            check_is_fitted(estimator)
+        except ValueError as error:
+            raise ValueError(
+                f"feature_map={name}(...) must be fitted. Where this estimator is cloned, as in a "
+                "grid search, pass FrozenEstimator(estimator) of sklearn.frozen, which keeps it."
+            ) from error
+        critic = estimator.critics_[0].objective.critic
+        if type(critic).features is Critic.features:
+            raise ValueError(
+                f"feature_map={name}(critic=...) has a critic whose last hidden layer is unknown. "
+                "Give it a method features(x_embedding, y_embedding), see skmi.critics.Critic, or "
+                "use a critic by name."
+            )
+
+    def _transform_margins(self, blocks) -> list:
+        return [transform_margins(m, b) for m, b in zip(self.margins_, blocks, strict=True)]
+
+    def _read(self, X, y):
+        """P and Q of new data, as blocks."""
+        if self.paired_:
+            pairs = self._transform_margins(self._read_pairs(X, y, reset=False))
+            if len(pairs[0]) < 2:
+                raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
+            return self._draw([pairs], seed=0)
+        if y is None:
+            raise ValueError("score takes two samples after fit_samples: score(P, Q).")
+        return [self._read_rows(rows) for rows in (X, y)]
+
+    def _read_rows(self, X):
+        return self._transform_margins([_as_table(self.x_encoder_.transform(X))])
+
+    def _draw(self, samples, rows=None, seed=None):
+        """Samples of P and of Q among the given rows of each sample."""
+        if rows is not None:
+            samples = [take(blocks, r) for blocks, r in zip(samples, rows, strict=True)]
+        if not self.paired_:
+            return samples
+        pairs = samples[0]
+        x, y = pairs
+        n_rows, n_shuffles = len(x), self.n_shuffles
+        if n_shuffles == "auto":
+            wanted = EXACT_PRODUCT_ROWS if self.exact_ else PRODUCT_ROWS
+            slow = self.exact_ and not isinstance(self.kernel, str | Kernel)
+            n_shuffles = 1 if slow else wanted // n_rows
+        n_shuffles = int(np.clip(n_shuffles, 1, n_rows - 1))
+        rng = np.random.default_rng(self.seed_ if seed is None else seed)
+        order = rng.permutation(n_rows)
+        partners = np.concatenate([np.roll(order, shift + 1) for shift in range(n_shuffles)])
+        return pairs, [x[np.tile(order, n_shuffles)], y[partners]]
+
+    # ------------------------------------------------------------ features
+
+    def _is_exact(self, n_rows: int) -> bool:
+        if isinstance(self.feature_map, str) and self.feature_map == "auto":
+            named = isinstance(self.kernel, str) and self.kernel in STATIONARY
+            return n_rows <= EXACT_ROWS or not named
+        return isinstance(self.feature_map, str) and self.feature_map == "exact"
+
+    def _make_features(self, pool) -> None:
+        """Set the kernel or the feature map, whatever the exact kernel makes of it later."""
+        self.gamma_ = self._find_gammas(pool)
+        self.kernel_ = ProductKernel(self.kernel, self.gamma_)
+        if self.exact_:
+            return
+        if self._critics_estimator is not None:
+            self.features_ = CriticFeatures(self._critics_estimator)
+        elif isinstance(self.feature_map, str):
+            name = "nystroem" if self.feature_map == "auto" else self.feature_map
+            n_components = min(self.n_components, len(pool[0]))
+            self.features_ = approximate_kernel(
+                name, self.kernel, self.gamma_, n_components, self.seed_
+            ).fit(pool)
+        else:
+            self.features_ = ColumnFeatures(clone(self.feature_map), [1.0] * len(pool)).fit(pool)
+
+    def _find_gammas(self, pool) -> list:
+        if isinstance(self.kernel, str) and self.kernel not in PAIRWISE_KERNEL_FUNCTIONS:
+            raise ValueError(
+                f"Unknown kernel {self.kernel!r}. Choose one of "
+                f"{sorted(PAIRWISE_KERNEL_FUNCTIONS)}, or pass a function of two rows."
+            )
+        if isinstance(self.gamma, str):
+            if not (isinstance(self.kernel, str) and self.kernel in STATIONARY):
+                return [None] * len(pool)
+            return [median_gamma(block, self.kernel) for block in pool]
+        if isinstance(self.gamma, Real):
+            return [float(self.gamma)] * len(pool)
+        gammas = [float(gamma) for gamma in self.gamma]
+        if len(gammas) != len(pool) or min(gammas) <= 0:
+            raise ValueError(
+                f"gamma must be 'median', a positive number, or {len(pool)} of them, got "
+                f"{self.gamma!r}."
+            )
+        return gammas
+
+    def _set_up(self, P, Q) -> "_Setting":
+        """The features of samples, in coordinates where the regulariser is the identity."""
+        if self.exact_:
+            n_rows = [len(sample[0]) for sample in (P, Q)]
+            exact_rows = n_rows[1] if self.regularizer == "ridge" else sum(n_rows)
+            check_memory(exact_rows, n_rows[0])
+            if self.regularizer == "ridge":
+                return self._set_up_kernel(P, Q)
+            pool = stack(P, Q)
+            values, vectors = self.kernel_.gram(pool)
+            sections, basis = KernelSections(self.kernel_, pool), vectors / np.sqrt(values)
+        else:
+            sections, basis = self.features_, None
+
+        def features(blocks):
+            values = sections(blocks)
+            return values if basis is None else values @ basis
+
+        q_features = in_chunks(features, Q)
+        target = mean_in_chunks(features, P)
+        if self.regularizer == "ridge":
+            return _Setting(sections, q_features, target, basis=basis)
+        derivatives = self.regularizer == "sobolev"
+        metric = sum(second_moment(features, blocks, derivatives) for blocks in (P, Q)) / 2
+        metric[np.diag_indices(len(metric))] += self.ridge
+        try:
+            factor = cholesky(metric, lower=True)
+        except LinAlgError as error:
+            raise ValueError(
+                f"The metric of regularizer={self.regularizer!r} is singular with "
+                f"ridge={self.ridge!r}: some combination of features is constant on the data. "
+                "Raise ridge, or use fewer features."
+            ) from error
+        whitened = solve_triangular(factor, q_features.T, lower=True).T
+        target = solve_triangular(factor, target, lower=True)
+        back = solve_triangular(factor, np.eye(len(factor)), lower=True).T
+        return _Setting(sections, whitened, target, basis=back if basis is None else basis @ back)
+
+    def _set_up_kernel(self, P, Q) -> "_Setting":
+        """The exact kernel with the ridge: coordinates in the span of the samples of Q.
+
+        What the mean feature of P has outside this span no sample of Q sees; the optimal w has
+        it over lambda. So there are as many unknowns as samples of Q, and by stationarity the
+        solution is the kernel expansion ``(mean k(a_i, .) - mean r_j k(b_j, .)) / lambda``.
+        """
+        values, vectors = self.kernel_.gram(Q)
+        roots = np.sqrt(values)
+        target = vectors.T @ mean_in_chunks(KernelSections(self.kernel_, Q), P) / roots
+        norm = mean_in_chunks(KernelSections(self.kernel_, P), P).mean()
+        return _Setting(
+            KernelSections(self.kernel_, stack(P, Q)),
+            vectors * roots,
+            target,
+            residual=max(norm - target @ target, 0.0),
+            n_p=len(P[0]),
+        )
+
+    # ------------------------------------------------------------ solving
+
+    def _problem(self, setting: "_Setting", penalty: float) -> RatioProblem:
+        return RatioProblem(
+            setting.q_features,
+            setting.target,
+            penalty,
+            eps=self.eps or 0.0,
+            normalized=self.normalize,
+            residual=setting.residual,
+        )
+
+    def _solve(self, problem, start=None):
+        options = {"solver": self.solver, "tol": self.tol, "max_iter": self.max_iter}
+        return solve(problem, start, **options)
+
+    def _check_candidates(self):
+        """Values of lambda to try, largest first; None for those of "auto"."""
+        if isinstance(self.lambda_, str):
+            return None
+        candidates = np.atleast_1d(np.asarray(self.lambda_, dtype=float))
+        if candidates.ndim != 1 or len(candidates) == 0 or not (candidates > 0).all():
+            raise ValueError(
+                f"lambda_ must be 'auto', a positive number or a sequence of them, got "
+                f"{self.lambda_!r}."
+            )
+        return np.sort(candidates)[::-1]
+
+    def _choose_lambda(self, samples, candidates) -> float:
+        """The candidate with the largest held-out bound, along a path with warm starts."""
+        folds = []
+        for splits in zip(*(self._splits(blocks) for blocks in samples), strict=True):
+            train, test = zip(*splits, strict=True)
+            setting = self._set_up(*self._draw(samples, train))
+            held_out = [in_chunks(setting.sections, b) for b in self._draw(samples, test)]
+            folds.append((setting, held_out))
+        if candidates is None:
+            squares = [np.square(setting.q_features).sum(1).mean() for setting, _ in folds]
+            candidates = CANDIDATES * (np.mean(squares) or 1.0)
+        starts = [None] * len(folds)
+        for penalty in candidates:
+            values = []
+            for i, (setting, held_out) in enumerate(folds):
+                problem = self._problem(setting, penalty)
+                point = self._solve(problem, starts[i]).point
+                starts[i] = point.weights
+                witness = setting.witness(problem, point)
+                values.append(_bound(*(witness.from_sections(s) for s in held_out)))
+            value = float(np.mean(values))
+            self.path_.append({"lambda": float(penalty), "value": value, "fold_values": values})
+            best = int(np.argmax([row["value"] for row in self.path_]))
+            if len(self.path_) - 1 - best >= PATH_PATIENCE:
+                break
+        if best == len(candidates) - 1:
+            warn(
+                f"The smallest candidate, lambda_={candidates[-1]:.3g}, has the largest held-out "
+                "bound. Pass smaller ones: lambda_=np.logspace(-2, -10, 17), say.",
+                UserWarning,
+            )
+        return self.path_[best]["lambda"]
+
+    def _splits(self, blocks):
+        rows, cv = blocks[0], self.cv
+        if isinstance(cv, Integral):
+            if len(rows) < 2 * cv:
+                raise ValueError(
+                    f"n_samples={len(rows)} is too few to choose lambda_ with cv={cv}: every fold "
+                    "must hold at least 2 rows. Use fewer folds, more data, or a number as "
+                    "lambda_."
+                )
+            cv = KFold(cv, shuffle=True, random_state=self.seed_)
+        return check_cv(cv).split(rows)
+
+    # ------------------------------------------------------------ using the solution
+
+    def score(self, X, y):
+        """The eta-DV bound in nats on these data, with the fitted critic and eta.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`; after `fit_samples` a sample of P and one of Q. For an honest bound,
+            rows that were not fitted.
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        return _bound(*(self.witness_(blocks) for blocks in self._read(X, y)))
+
+    def score_samples(self, X, y=None):
+        r"""Estimates of the log density ratio, in nats.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`; after `fit_samples` rows of X alone.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            :math:`f - \eta` of each pair, or row. Without y after `fit`, what each value of x
+            tells about Y, :math:`KL(p(y|x) \,\|\, p(y))`, as in `MINEEstimator`.
+        """
+        check_is_fitted(self)
+        if self.paired_ and y is None:
+            return self._specific_information(X)
+        if self.paired_:
+            return self.witness_(self._transform_margins(self._read_pairs(X, y, reset=False)))
+        if y is not None:
+            raise ValueError("score_samples takes rows of X alone after fit_samples.")
+        return self.witness_(self._read_rows(X))
+
+    def _specific_information(self, X):
+        x = _as_table((self._critics_estimator or self)._validate_X(X))
+        x = transform_margins(self.margins_[0], x)
+        log_ratios = [
+            self.witness_([np.repeat(row[None], len(self.y_reference_), axis=0), self.y_reference_])
+            for row in x
+        ]
+        return specific_information(torch.as_tensor(np.array(log_ratios))).numpy()
+
+    def predict_ratio(self, X, y=None):
+        """Estimates of the density ratio p(x, y) / p(x) p(y), or p(x) / q(x).
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `score_samples`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Not negative, with mean 1 over the samples of Q that were fitted.
+        """
+        return np.exp(self.score_samples(X, y))
+
+
+@dataclass(frozen=True)
+class _Witness:
+    """The fitted log ratio: a linear function of features, less eta."""
+
+    sections: object
+    coef: np.ndarray
+    eta: float
+    ceiling: float
+
+    def from_sections(self, sections) -> np.ndarray:
+        return np.minimum(sections @ self.coef - self.eta, self.ceiling)
+
+    def __call__(self, blocks) -> np.ndarray:
+        return in_chunks(lambda chunk: self.from_sections(self.sections(chunk)), blocks)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """Samples as the solver sees them, and the way back to a function.
+
+    Attributes
+    ----------
+    sections : callable
+        The features that the fitted function is linear in.
+    q_features : ndarray of shape (m, d)
+        Features of the samples of Q, where the regulariser is the identity.
+    target : ndarray of shape (d,)
+        Mean features of the samples of P.
+    basis : ndarray or None
+        Takes weights back to coefficients of `sections`; None: they are the same.
+    residual : float
+        See `RatioProblem`.
+    n_p : int or None
+        For the exact kernel with the ridge, the number of samples of P: the coefficients follow
+        from the ratios.
+    """
+
+    sections: object
+    q_features: np.ndarray
+    target: np.ndarray
+    basis: np.ndarray | None = None
+    residual: float = 0.0
+    n_p: int | None = None
+
+    def witness(self, problem: RatioProblem, point: Point) -> _Witness:
+        n_q = len(point.ratios)
+        if self.n_p is not None:
+            coef = np.append(np.full(self.n_p, 1 / self.n_p), -point.ratios / n_q) / problem.penalty
+        else:
+            coef = point.weights if self.basis is None else self.basis @ point.weights
+        return _Witness(self.sections, coef, point.eta, np.log(n_q))
+
+
+def _as_table(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), -1).astype(np.float64)
+
+
+def _bound(joint: np.ndarray, product: np.ndarray) -> float:
+    """The eta-DV bound at log ratios, which hold their eta already."""
+    return float(eta_dv(torch.as_tensor(joint), torch.as_tensor(product), 0.0))
