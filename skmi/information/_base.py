@@ -9,7 +9,6 @@ import torch
 from joblib import effective_n_jobs
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
@@ -24,7 +23,7 @@ from skmi.exceptions import (
     SaturationWarning,
     warn,
 )
-from skmi.information._data import PairDataMixin, warn_of_copies
+from skmi.information._data import PairDataMixin, split_rows, warn_of_copies
 from skmi.information._objective import (
     BoundObjective,
     CriticObjective,
@@ -385,35 +384,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         return int(np.prod(self.x_shape_)), int(np.prod(self.y_shape_))
 
     def _folds(self, data, seed):
-        n_samples = len(data[0])
-        n_folds = self.cv if isinstance(self.cv, Integral) else 2
-        if n_samples < 2 * n_folds:
-            raise ValueError(
-                f"n_samples={n_samples} is too few for cv={self.cv}: every fold must hold at "
-                "least 2 rows. Use "
-                + (f"cv={n_samples // 2} or more data." if n_samples >= 4 else "more data.")
-            )
-        cv, labels = self.cv, self._strata(*data)
-        if isinstance(cv, Integral):
-            stratify = labels is not None and np.unique(labels, return_counts=True)[1].min() >= cv
-            splitter = StratifiedKFold if stratify else KFold
-            cv = splitter(cv, shuffle=True, random_state=seed)
-        try:
-            folds = list(check_cv(cv).split(data[0].reshape(n_samples, -1), labels))
-        except ValueError as error:
-            if "'groups'" not in str(error):
-                raise
-            raise ValueError(
-                f"cv={cv} needs groups, which fit does not take. Pass the splits themselves: "
-                "cv=list(splitter.split(X, y, groups))."
-            ) from error
-        smallest = min(min(len(train), len(test)) for train, test in folds)
-        if smallest < 2:
-            raise ValueError(
-                f"cv makes a split with {smallest} row(s); every training and test part needs at "
-                "least 2."
-            )
-        return folds
+        return split_rows(self.cv, len(data[0]), seed, self._strata(*data))
 
     def _new_critic(self, bound, X, Y, *, seed) -> FittedCritic:
         objective = self._make_objective(bound, *self._count_columns(), seed)

@@ -22,7 +22,7 @@ certificate, without a difference of large numbers.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.optimize import minimize
 from scipy.special import logsumexp, xlogy
 from sklearn.utils import gen_batches
@@ -97,7 +97,7 @@ class RatioProblem:
         return Point(weights, gradient, ratios, eta, float(objective), float(gap))
 
     def _mass(self, ratios, eta) -> float:
-        return ratios.mean() + self.eps * np.exp(-eta)
+        return ratios.mean() + (self.eps * np.exp(-eta) if self.eps else 0.0)
 
     def _correlation(self, weights) -> float:
         """``<w, mean feature of P>``."""
@@ -175,7 +175,7 @@ def solve(problem: RatioProblem, start=None, *, solver="auto", tol=1e-10, max_it
 
 
 def _is_optimal(point: Point, tol: float) -> bool:
-    return point.gap <= tol * max(1.0, abs(point.objective))
+    return np.isfinite(point.objective) and point.gap <= tol * max(1.0, abs(point.objective))
 
 
 def _newton(problem: RatioProblem, point: Point, tol: float, max_iter: int) -> tuple[Point, int]:
@@ -187,7 +187,10 @@ def _newton(problem: RatioProblem, point: Point, tol: float, max_iter: int) -> t
     """
     for n_iter in range(1, max_iter + 1):
         optimal = _is_optimal(point, tol)
-        direction = cho_solve(cho_factor(problem.hessian(point)), -point.gradient)
+        try:
+            direction = cho_solve(cho_factor(problem.hessian(point)), -point.gradient)
+        except (LinAlgError, ValueError):  # a penalty below the rounding errors of the features
+            return point, n_iter
         step = 1.0
         while step > 1e-10:
             candidate = problem.at(point.weights + step * direction)

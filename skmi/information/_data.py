@@ -1,8 +1,10 @@
 """Pairs of X and y as scikit-learn's users pass them: checked, remembered, encoded."""
 
 import copy
+from numbers import Integral
 
 import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
@@ -21,6 +23,17 @@ class PairDataMixin:
     Sets ``n_features_in_``, ``feature_names_in_``, ``x_encoder_``, ``y_encoder_``,
     ``target_type_``, and the shapes of encoded rows, ``x_shape_`` and ``y_shape_``.
     """
+
+    #: What `_validate` sets.
+    fitted_names = (
+        "n_features_in_",
+        "feature_names_in_",
+        "x_encoder_",
+        "y_encoder_",
+        "target_type_",
+        "x_shape_",
+        "y_shape_",
+    )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -76,6 +89,36 @@ class PairDataMixin:
         return margins.fit(values.reshape(len(values), -1)[:, :n_numbers])
 
 
+def split_rows(cv, n_samples: int, seed: int, labels=None) -> list:
+    """The splits of ``cv``; a number of folds is shuffled, and stratified by labels if possible."""
+    n_folds = cv if isinstance(cv, Integral) else 2
+    if n_samples < 2 * n_folds:
+        raise ValueError(
+            f"n_samples={n_samples} is too few for cv={cv}: every fold must hold at least 2 rows. "
+            "Use " + (f"cv={n_samples // 2} or more data." if n_samples >= 4 else "more data.")
+        )
+    if isinstance(cv, Integral):
+        stratify = labels is not None and np.unique(labels, return_counts=True)[1].min() >= cv
+        splitter = StratifiedKFold if stratify else KFold
+        cv = splitter(cv, shuffle=True, random_state=seed)
+    try:
+        folds = list(check_cv(cv).split(np.zeros((n_samples, 1)), labels))
+    except ValueError as error:
+        if "'groups'" not in str(error):
+            raise
+        raise ValueError(
+            f"cv={cv} needs groups, which fit does not take. Pass the splits themselves: "
+            "cv=list(splitter.split(X, y, groups))."
+        ) from error
+    smallest = min(min(len(train), len(test)) for train, test in folds)
+    if smallest < 2:
+        raise ValueError(
+            f"cv makes a split with {smallest} row(s); every training and test part needs at "
+            "least 2."
+        )
+    return folds
+
+
 def as_columns(X):
     """A vector as a table of one column, anything else as it is."""
     if np.ndim(X) != 1:
@@ -118,5 +161,5 @@ def _tells_rows_apart(column, n_distinct: int) -> bool:
     if len(values) < 0.9 * n_distinct:
         return False
     gaps = np.diff(values)
-    gaps = gaps / np.median(gaps)
+    gaps = gaps / gaps.min()
     return np.mean(np.abs(gaps - np.round(gaps)) < 0.01) < 0.5

@@ -196,23 +196,29 @@ class CriticFeatures:
 # -------------------------------------------------------------------------- regularisers
 
 
-def gradient_features(features, blocks):
+def gradient_features(features, blocks, steps):
     """Derivatives of a feature map in each column, by central differences; yields (n, d)."""
     for i, block in enumerate(blocks):
         for j, column in enumerate(block.T):
-            step = 1e-4 * (column.std() or 1.0)
             moved = [b.copy() for b in blocks]
-            moved[i][:, j] = column + step
+            moved[i][:, j] = column + steps[i][j]
             upper = features(moved)
-            moved[i][:, j] = column - step
-            yield (upper - features(moved)) / (2 * step)
+            moved[i][:, j] = column - steps[i][j]
+            yield (upper - features(moved)) / (2 * steps[i][j])
+
+
+def difference_steps(block: np.ndarray) -> np.ndarray:
+    """A small part of the spread of each column, heavy tails aside."""
+    low, high = np.percentile(block, [25, 75], axis=0)
+    spread = np.where(high > low, high - low, block.std(axis=0))
+    return 1e-4 * np.where(spread > 0, spread, 1.0)
 
 
 def second_moment(features, blocks, derivatives: bool) -> np.ndarray:
     """Mean outer product of the features, or of their derivatives summed over the columns."""
-    total = 0.0
+    total, steps = 0.0, [difference_steps(block) for block in blocks]
     for rows in gen_batches(len(blocks[0]), CHUNK_ROWS):
         chunk = take(blocks, rows)
-        parts = gradient_features(features, chunk) if derivatives else [features(chunk)]
+        parts = gradient_features(features, chunk, steps) if derivatives else [features(chunk)]
         total = total + sum(part.T @ part for part in parts)
     return total / len(blocks[0])

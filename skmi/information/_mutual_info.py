@@ -111,9 +111,13 @@ def make_result(held_out, train, stderr, fold_values, n_samples, *, units, **opt
 def _cross_validated(estimator, X, Y, cv, n_jobs, random_state, units):
     if isinstance(cv, Integral):
         cv = KFold(cv, shuffle=True, random_state=random_state)
+    if random_state is not None and "random_state" in estimator.get_params():
+        estimator.set_params(random_state=random_state)
     scores = cross_validate(
         estimator, X, Y, cv=cv, n_jobs=n_jobs, return_train_score=True, error_score="raise"
     )
     held_out, train = scores["test_score"], scores["train_score"]
+    if len(held_out) < 2:
+        raise ValueError(f"cv={cv} makes 1 split, which has no standard error. Use at least 2.")
     stderr = held_out.std(ddof=1) / np.sqrt(len(held_out))
     return make_result(held_out.mean(), train.mean(), stderr, held_out, len(X), units=units)

@@ -1,9 +1,11 @@
 """The mutual information of every two columns of a table."""
 
+from functools import partial
 from itertools import combinations
 from numbers import Integral
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_pandas_support
 from sklearn.utils._param_validation import StrOptions, validate_params
@@ -12,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skmi._columns import VariableEncoder
 from skmi.information._mutual_info import mutual_info
 from skmi.information._units import UNITS
+from skmi.information.mine import MINEEstimator
 
 __all__ = ["pairwise_mutual_info"]
 
@@ -32,7 +35,8 @@ def pairwise_mutual_info(
     Parameters
     ----------
     data : DataFrame or array-like of shape (n_samples, n_columns)
-        Numbers, and categories in columns of categorical, string or boolean dtype.
+        Numbers, and categories in columns of categorical, string or boolean dtype. Whole numbers
+        are numbers; give codes a categorical dtype.
     estimator : estimator or None, default=None
         What to fit to each pair, as in `skmi.mutual_info`.
     cv, device
@@ -81,24 +85,35 @@ def pairwise_mutual_info(
     table = data if hasattr(data, "iloc") else pd.DataFrame(data)
     if table.ndim != 2 or table.shape[1] < 2:
         raise ValueError(f"data has shape {table.shape}, but a pair takes at least 2 columns.")
-    VariableEncoder("data").fit_transform(table)  # complains of bad values before any work
+    encoder = VariableEncoder("data")
+    encoder.fit_transform(table)  # complains of bad values before any work
     n_columns = table.shape[1]
     pairs = list(combinations(range(n_columns), 2))
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    options = {"estimator": estimator, "cv": cv, "units": units, "device": device}
-    matrix = np.full((n_columns, n_columns), np.nan)
-    for (i, j), value in zip(pairs, _estimate(table, pairs, seed, n_jobs, options), strict=True):
-        matrix[i, j] = matrix[j, i] = value
-    return pd.DataFrame(matrix, index=table.columns, columns=table.columns)
-
-
-def _estimate(table, pairs, seed, n_jobs, options) -> list[float]:
-    """The mutual information of the given pairs of columns."""
+    estimator = MINEEstimator() if estimator is None else clone(estimator)
+    if getattr(estimator, "target_type", None) == "auto":  # the same for both of a pair
+        kinds = np.where(encoder.discrete_, "labels", "continuous")
+    else:
+        kinds = [None] * n_columns
+    options = {"cv": cv, "units": units, "device": device}
+    estimate = partial(_estimate, table, estimator, kinds, options)
     seeds = np.random.SeedSequence(seed).generate_state(len(pairs))
-    results = Parallel(n_jobs=n_jobs)(
-        delayed(mutual_info)(
-            table.iloc[:, [i]], table.iloc[:, j], random_state=int(pair_seed), **options
-        )
-        for (i, j), pair_seed in zip(pairs, seeds, strict=True)
+    values = Parallel(n_jobs=n_jobs)(
+        delayed(estimate)(pair, int(pair_seed))
+        for pair, pair_seed in zip(pairs, seeds, strict=True)
     )
-    return [result.estimate for result in results]
+    matrix = np.full((n_columns, n_columns), np.nan)
+    for (i, j), value in zip(pairs, values, strict=True):
+        matrix[i, j] = matrix[j, i] = value
+    result = pd.DataFrame(matrix, index=table.columns, columns=table.columns)
+    result.attrs["units"] = units
+    return result
+
+
+def _estimate(table, estimator, kinds, options, pair, seed) -> float:
+    """The mutual information of two columns."""
+    i, j = pair
+    if kinds[j] is not None:
+        estimator = clone(estimator).set_params(target_type=str(kinds[j]))
+    X, y = table.iloc[:, [i]], table.iloc[:, j]
+    return mutual_info(X, y, estimator=estimator, random_state=seed, **options).estimate

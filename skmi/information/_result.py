@@ -97,7 +97,8 @@ class MutualInfoResult:
         below = z * np.hypot(self.stderr, gap)
         above = z * np.linalg.norm([self.stderr, 2 * gap, shortfall])
         return ConfidenceInterval(
-            low=float(max(0, self.estimate - below)), high=float(max(0, self.estimate + above))
+            low=float(np.maximum(0, self.estimate - below)),
+            high=float(np.maximum(0, self.estimate + above)),
         )
 
     def __str__(self):

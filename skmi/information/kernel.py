@@ -10,16 +10,15 @@ from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process.kernels import Kernel
 from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS
-from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skmi.bounds import eta_dv
 from skmi.critics import Critic
-from skmi.exceptions import ConvergenceWarning, warn
+from skmi.exceptions import ConvergenceWarning, SaturationWarning, warn
 from skmi.information._convex import Point, RatioProblem, solve
-from skmi.information._data import PairDataMixin
+from skmi.information._data import PairDataMixin, split_rows
 from skmi.information._divergence import encode_samples
 from skmi.information._features import (
     STATIONARY,
@@ -78,9 +77,10 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         Kernel of x and kernel of y, whose product is the kernel of pairs; as in
         `sklearn.metrics.pairwise.pairwise_kernels`.
     gamma : "median", float or pair of floats, default="median"
-        Coefficient of the kernels, :math:`e^{-\gamma |x - x'|^2}` for ``"rbf"``; two numbers are
-        those of x and of y. ``"median"`` makes the median distance the scale of ``"rbf"`` and
-        ``"laplacian"``, and leaves others at scikit-learn's default.
+        Coefficient of kernels by name, :math:`e^{-\gamma |x - x'|^2}` for ``"rbf"``; two numbers
+        are those of x and of y. ``"median"`` makes the median distance the scale of ``"rbf"`` and
+        ``"laplacian"``, and leaves others at scikit-learn's default. Kernel and gamma matter for
+        the first three feature maps only.
     lambda_ : "auto", float or sequence of float, default="auto"
         Strength of the regulariser. Of a sequence the one with the largest held-out bound is
         chosen, along a path with warm starts from the largest to the smallest that ends where
@@ -98,8 +98,8 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         for long data. ``"auto"``: ``"exact"`` up to 1000 rows, then ``"nystroem"``. A
         transformer is cloned, and fitted to the columns of x and y side by side. A fitted
         `MINEEstimator` or `EtaDVEstimator` gives the last hidden layers of its critics
-        (eta-MINE-convex); wrap it as ``FrozenEstimator(estimator)`` where this estimator is
-        cloned, as in a grid search.
+        (eta-MINE-convex), and reads the data as it did; wrap it as ``FrozenEstimator(estimator)``
+        where this estimator is cloned, as in a grid search.
     n_components : int, default=300
         Number of features of ``"nystroem"`` and ``"fourier"``.
     normalize : bool, default=True
@@ -142,7 +142,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     eta_ : float
         The normaliser; :math:`f - \eta` estimates the log density ratio.
     dual_coef_ : ndarray of shape (M,)
-        The ratios r, with mean 1.
+        The ratios r. Their mean is 1, or less with ``eps``, and free with ``normalize=False``.
     objective_, dual_objective_ : float
         Optimal values of the regularised problem and of its dual.
     duality_gap_ : float
@@ -156,8 +156,12 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         Iterations of the solver.
     gamma_ : list
         The coefficients of the kernels.
+    target_type_ : {"continuous", "labels", "mixed"}
+        How y was read; not set by `fit_samples`.
     n_features_in_ : int
         Number of features of X.
+    feature_names_in_ : ndarray of str
+        Names of the features, if X had any.
 
     See Also
     --------
@@ -167,9 +171,12 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     Notes
     -----
     Primal stationarity gives :math:`-L(w, \eta) = \overline{r \log r} + \lambda \langle w, R w
-    \rangle`: the two estimates of [1]_ differ where there is a regulariser, and minus
-    ``objective_`` lies halfway. Log ratios of new pairs are cut off at log M, the largest that M
-    ratios with mean 1 can have.
+    \rangle` where the ratios have mean 1: the two estimates of [1]_ differ where there is a
+    regulariser, and minus ``objective_`` lies halfway. Log ratios of new pairs are cut off at
+    log M, the largest that M ratios with mean 1 can have.
+
+    The exact kernel with ``regularizer="sobolev"`` is solved among kernel expansions at the
+    samples; derivatives of the kernel, which the penalty would allow too, are left out.
 
     References
     ----------
@@ -194,7 +201,9 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         "feature_map": [
             StrOptions({"auto", "exact", "nystroem", "fourier"}),
             HasMethods(["fit", "transform"]),
-            HasMethods(["fit", "score_samples"]),
+            MINEEstimator,
+            EtaDVEstimator,
+            FrozenEstimator,
         ],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "normalize": ["boolean"],
@@ -252,7 +261,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         self.random_state = random_state
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "witness_")
+        return hasattr(self, "_witness")
 
     # ------------------------------------------------------------ fitting
 
@@ -289,11 +298,11 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             raise ValueError(
                 "n_samples=1 is too few: pairs of the product distribution need another row."
             )
-        self.paired_ = True
+        self._paired = True
         encoders = self.x_encoder_, self.y_encoder_
-        self.margins_ = [None, None]
+        self._margins = [None, None]
         if self._critics_estimator is None:
-            self.margins_ = [
+            self._margins = [
                 self._make_margins(block, encoder.n_numbers_)
                 for block, encoder in zip(blocks, encoders, strict=True)
             ]
@@ -327,26 +336,34 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             )
         self._forget()
         self.x_encoder_, samples = encode_samples(P_samples, Q_samples)
-        self.paired_ = False
+        self._paired = False
         pooled = np.concatenate(list(samples.values()))
-        self.n_features_in_ = np.shape(P_samples)[1]
-        self.margins_ = [self._make_margins(pooled, self.x_encoder_.n_numbers_)]
+        self.n_features_in_ = pooled.shape[1] if np.ndim(P_samples) < 2 else np.shape(P_samples)[1]
+        self._margins = [self._make_margins(pooled, self.x_encoder_.n_numbers_)]
         return self._fit([self._transform_margins([rows]) for rows in samples.values()])
 
     def _forget(self):
-        for name in [n for n in vars(self) if n.endswith("_") and n != "lambda_"]:
-            delattr(self, name)
+        fitted = [n for n in vars(self) if n.endswith("_") and n != "lambda_"]
+        for name in [*fitted, "_witness"]:
+            vars(self).pop(name, None)
 
     def _fit(self, samples):
         """Fit to ``[pairs]`` or ``[P, Q]``, each of them a list of blocks."""
         rng = check_random_state(self.random_state)
-        self.seed_ = int(rng.randint(np.iinfo(np.int32).max))
-        self.exact_ = self._is_exact(max(len(blocks[0]) for blocks in samples))
+        self._seed = int(rng.randint(np.iinfo(np.int32).max))
+        self._exact = self._is_exact(max(len(blocks[0]) for blocks in samples))
         P, Q = self._draw(samples)
         candidates = self._check_candidates()
         self._make_features(stack(P, Q))
         self.path_ = []
         if candidates is None or len(candidates) > 1:
+            if self._critics_estimator is not None:
+                warn(
+                    "lambda_ is chosen by folds that the critics of feature_map were trained on, "
+                    "unless these are new data: the choice will be too small. Fit the estimator "
+                    "on other rows, or give lambda_ a number.",
+                    UserWarning,
+                )
             self.lambda_best_ = self._choose_lambda(samples, candidates)
         else:
             self.lambda_best_ = float(candidates[0])
@@ -357,19 +374,27 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         if not solution.converged:
             warn(
                 f"The solver stopped after {solution.n_iter} iterations at a duality gap of "
-                f"{point.gap:.2g}, above tol={self.tol:g}. Raise max_iter or lambda_, or use "
-                "solver='newton'.",
+                f"{point.gap:.2g}, above tol={self.tol:g}. Raise max_iter or lambda_="
+                f"{self.lambda_best_:.3g}.",
                 ConvergenceWarning,
             )
-        self.witness_ = setting.witness(problem, point)
-        self.coef_, self.eta_, self.dual_coef_ = self.witness_.coef, point.eta, point.ratios
+        self._witness = setting.witness(problem, point)
+        self.coef_, self.eta_, self.dual_coef_ = self._witness.coef, point.eta, point.ratios
         self.mi_ = problem.bound(point)
+        ceiling = np.log(len(point.ratios))
+        if self.mi_ > max(ceiling - 1, ceiling / 2):
+            warn(
+                f"mi_ = {self.mi_:.2f} nats, but {len(point.ratios)} samples of the product "
+                f"distribution can hardly certify more than {ceiling:.2f}. Raise lambda_ if score "
+                "on new data is lower, else use more data or n_shuffles.",
+                SaturationWarning,
+            )
         self.objective_ = point.objective
         self.dual_objective_ = problem.dual_objective(point.ratios)
         self.duality_gap_ = point.gap
         self.n_iter_ = solution.n_iter
-        if self.paired_:
-            self.y_reference_ = Q[1][:REFERENCE_ROWS]
+        if self._paired:
+            self._y_reference = Q[1][:REFERENCE_ROWS]
         return self
 
     # ------------------------------------------------------------ data
@@ -382,17 +407,16 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             estimator = estimator.estimator
         return estimator if isinstance(estimator, MINEEstimator | EtaDVEstimator) else None
 
-    def _read_pairs(self, X, y, *, reset: bool):
+    def _read_pairs(self, X, y, *, reset: bool = False):
         """X and y as tables of numbers."""
         estimator = self._critics_estimator
-        if estimator is None:
-            blocks = self._validate(X, y, reset=reset)
-        else:
+        if reset and estimator is not None:  # the encoders that the critics were trained with
             self._check_critics(estimator)
-            blocks = estimator._validate(X, y, reset=False)
-            for name in ("x_encoder_", "y_encoder_", "target_type_", "n_features_in_"):
-                setattr(self, name, getattr(estimator, name))
-        return [_as_table(block) for block in blocks]
+            for name in PairDataMixin.fitted_names:
+                if hasattr(estimator, name):
+                    setattr(self, name, getattr(estimator, name))
+            reset = False
+        return [_as_table(block) for block in self._validate(X, y, reset=reset)]
 
     @staticmethod
     def _check_critics(estimator):
@@ -413,12 +437,12 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             )
 
     def _transform_margins(self, blocks) -> list:
-        return [transform_margins(m, b) for m, b in zip(self.margins_, blocks, strict=True)]
+        return [transform_margins(m, b) for m, b in zip(self._margins, blocks, strict=True)]
 
     def _read(self, X, y):
         """P and Q of new data, as blocks."""
-        if self.paired_:
-            pairs = self._transform_margins(self._read_pairs(X, y, reset=False))
+        if self._paired:
+            pairs = self._transform_margins(self._read_pairs(X, y))
             if len(pairs[0]) < 2:
                 raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
             return self._draw([pairs], seed=0)
@@ -433,17 +457,17 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         """Samples of P and of Q among the given rows of each sample."""
         if rows is not None:
             samples = [take(blocks, r) for blocks, r in zip(samples, rows, strict=True)]
-        if not self.paired_:
+        if not self._paired:
             return samples
         pairs = samples[0]
         x, y = pairs
         n_rows, n_shuffles = len(x), self.n_shuffles
         if n_shuffles == "auto":
-            wanted = EXACT_PRODUCT_ROWS if self.exact_ else PRODUCT_ROWS
-            slow = self.exact_ and not isinstance(self.kernel, str | Kernel)
+            wanted = EXACT_PRODUCT_ROWS if self._exact else PRODUCT_ROWS
+            slow = self._exact and not isinstance(self.kernel, str | Kernel)
             n_shuffles = 1 if slow else wanted // n_rows
         n_shuffles = int(np.clip(n_shuffles, 1, n_rows - 1))
-        rng = np.random.default_rng(self.seed_ if seed is None else seed)
+        rng = np.random.default_rng(self._seed if seed is None else seed)
         order = rng.permutation(n_rows)
         partners = np.concatenate([np.roll(order, shift + 1) for shift in range(n_shuffles)])
         return pairs, [x[np.tile(order, n_shuffles)], y[partners]]
@@ -459,19 +483,20 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     def _make_features(self, pool) -> None:
         """Set the kernel or the feature map, whatever the exact kernel makes of it later."""
         self.gamma_ = self._find_gammas(pool)
-        self.kernel_ = ProductKernel(self.kernel, self.gamma_)
-        if self.exact_:
+        self._kernel = ProductKernel(self.kernel, self.gamma_)
+        if self._exact:
             return
         if self._critics_estimator is not None:
-            self.features_ = CriticFeatures(self._critics_estimator)
+            self._features = CriticFeatures(self._critics_estimator)
         elif isinstance(self.feature_map, str):
             name = "nystroem" if self.feature_map == "auto" else self.feature_map
-            n_components = min(self.n_components, len(pool[0]))
-            self.features_ = approximate_kernel(
-                name, self.kernel, self.gamma_, n_components, self.seed_
+            most = np.inf if name == "fourier" else len(pool[0])
+            n_components = int(min(self.n_components, most))
+            self._features = approximate_kernel(
+                name, self.kernel, self.gamma_, n_components, self._seed
             ).fit(pool)
         else:
-            self.features_ = ColumnFeatures(clone(self.feature_map), [1.0] * len(pool)).fit(pool)
+            self._features = ColumnFeatures(clone(self.feature_map), [1.0] * len(pool)).fit(pool)
 
     def _find_gammas(self, pool) -> list:
         if isinstance(self.kernel, str) and self.kernel not in PAIRWISE_KERNEL_FUNCTIONS:
@@ -483,9 +508,14 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             if not (isinstance(self.kernel, str) and self.kernel in STATIONARY):
                 return [None] * len(pool)
             return [median_gamma(block, self.kernel) for block in pool]
+        if not isinstance(self.kernel, str):
+            raise ValueError(
+                f"gamma={self.gamma!r} belongs to kernels by name. Write it into the kernel, and "
+                "leave gamma='median'."
+            )
         if isinstance(self.gamma, Real):
             return [float(self.gamma)] * len(pool)
-        gammas = [float(gamma) for gamma in self.gamma]
+        gammas = np.atleast_1d(np.asarray(self.gamma, dtype=float)).tolist()
         if len(gammas) != len(pool) or min(gammas) <= 0:
             raise ValueError(
                 f"gamma must be 'median', a positive number, or {len(pool)} of them, got "
@@ -495,17 +525,17 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
 
     def _set_up(self, P, Q) -> "_Setting":
         """The features of samples, in coordinates where the regulariser is the identity."""
-        if self.exact_:
+        if self._exact:
             n_rows = [len(sample[0]) for sample in (P, Q)]
             exact_rows = n_rows[1] if self.regularizer == "ridge" else sum(n_rows)
             check_memory(exact_rows, n_rows[0])
             if self.regularizer == "ridge":
                 return self._set_up_kernel(P, Q)
             pool = stack(P, Q)
-            values, vectors = self.kernel_.gram(pool)
-            sections, basis = KernelSections(self.kernel_, pool), vectors / np.sqrt(values)
+            values, vectors = self._kernel.gram(pool)
+            sections, basis = KernelSections(self._kernel, pool), vectors / np.sqrt(values)
         else:
-            sections, basis = self.features_, None
+            sections, basis = self._features, None
 
         def features(blocks):
             values = sections(blocks)
@@ -538,12 +568,12 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         it over lambda. So there are as many unknowns as samples of Q, and by stationarity the
         solution is the kernel expansion ``(mean k(a_i, .) - mean r_j k(b_j, .)) / lambda``.
         """
-        values, vectors = self.kernel_.gram(Q)
+        values, vectors = self._kernel.gram(Q)
         roots = np.sqrt(values)
-        target = vectors.T @ mean_in_chunks(KernelSections(self.kernel_, Q), P) / roots
-        norm = mean_in_chunks(KernelSections(self.kernel_, P), P).mean()
+        target = vectors.T @ mean_in_chunks(KernelSections(self._kernel, Q), P) / roots
+        norm = mean_in_chunks(KernelSections(self._kernel, P), P).mean()
         return _Setting(
-            KernelSections(self.kernel_, stack(P, Q)),
+            KernelSections(self._kernel, stack(P, Q)),
             vectors * roots,
             target,
             residual=max(norm - target @ target, 0.0),
@@ -580,8 +610,14 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
 
     def _choose_lambda(self, samples, candidates) -> float:
         """The candidate with the largest held-out bound, along a path with warm starts."""
+        if len(samples) > 1 and not isinstance(self.cv, Integral):
+            raise ValueError(
+                f"cv={self.cv!r} cannot split two samples. Use a number of folds, or a number as "
+                "lambda_."
+            )
         folds = []
-        for splits in zip(*(self._splits(blocks) for blocks in samples), strict=True):
+        all_splits = [split_rows(self.cv, len(blocks[0]), self._seed) for blocks in samples]
+        for splits in zip(*all_splits, strict=True):
             train, test = zip(*splits, strict=True)
             setting = self._set_up(*self._draw(samples, train))
             held_out = [in_chunks(setting.sections, b) for b in self._draw(samples, test)]
@@ -594,10 +630,11 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             values = []
             for i, (setting, held_out) in enumerate(folds):
                 problem = self._problem(setting, penalty)
-                point = self._solve(problem, starts[i]).point
-                starts[i] = point.weights
-                witness = setting.witness(problem, point)
-                values.append(_bound(*(witness.from_sections(s) for s in held_out)))
+                solution = self._solve(problem, starts[i])
+                starts[i] = solution.point.weights
+                witness = setting.witness(problem, solution.point)
+                value = _bound(*(witness.from_sections(s) for s in held_out))
+                values.append(value if solution.converged else -np.inf)
             value = float(np.mean(values))
             self.path_.append({"lambda": float(penalty), "value": value, "fold_values": values})
             best = int(np.argmax([row["value"] for row in self.path_]))
@@ -606,22 +643,10 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         if best == len(candidates) - 1:
             warn(
                 f"The smallest candidate, lambda_={candidates[-1]:.3g}, has the largest held-out "
-                "bound. Pass smaller ones: lambda_=np.logspace(-2, -10, 17), say.",
+                "bound, so that a smaller one may be better. Pass a sequence that goes further.",
                 UserWarning,
             )
         return self.path_[best]["lambda"]
-
-    def _splits(self, blocks):
-        rows, cv = blocks[0], self.cv
-        if isinstance(cv, Integral):
-            if len(rows) < 2 * cv:
-                raise ValueError(
-                    f"n_samples={len(rows)} is too few to choose lambda_ with cv={cv}: every fold "
-                    "must hold at least 2 rows. Use fewer folds, more data, or a number as "
-                    "lambda_."
-                )
-            cv = KFold(cv, shuffle=True, random_state=self.seed_)
-        return check_cv(cv).split(rows)
 
     # ------------------------------------------------------------ using the solution
 
@@ -639,7 +664,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         float
         """
         check_is_fitted(self)
-        return _bound(*(self.witness_(blocks) for blocks in self._read(X, y)))
+        return _bound(*(self._witness(blocks) for blocks in self._read(X, y)))
 
     def score_samples(self, X, y=None):
         r"""Estimates of the log density ratio, in nats.
@@ -656,19 +681,19 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             tells about Y, :math:`KL(p(y|x) \,\|\, p(y))`, as in `MINEEstimator`.
         """
         check_is_fitted(self)
-        if self.paired_ and y is None:
+        if self._paired and y is None:
             return self._specific_information(X)
-        if self.paired_:
-            return self.witness_(self._transform_margins(self._read_pairs(X, y, reset=False)))
+        if self._paired:
+            return self._witness(self._transform_margins(self._read_pairs(X, y)))
         if y is not None:
             raise ValueError("score_samples takes rows of X alone after fit_samples.")
-        return self.witness_(self._read_rows(X))
+        return self._witness(self._read_rows(X))
 
     def _specific_information(self, X):
-        x = _as_table((self._critics_estimator or self)._validate_X(X))
-        x = transform_margins(self.margins_[0], x)
+        x = _as_table(self._validate_X(X))
+        x = transform_margins(self._margins[0], x)
         log_ratios = [
-            self.witness_([np.repeat(row[None], len(self.y_reference_), axis=0), self.y_reference_])
+            self._witness([np.repeat(row[None], len(self._y_reference), axis=0), self._y_reference])
             for row in x
         ]
         return specific_information(torch.as_tensor(np.array(log_ratios))).numpy()
@@ -679,13 +704,16 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         Parameters
         ----------
         X, y : array-like
-            As in `score_samples`.
+            As in `fit`; after `fit_samples` rows of X alone.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            Not negative, with mean 1 over the samples of Q that were fitted.
+            Positive; at the samples of Q that were fitted they are ``dual_coef_``.
         """
+        check_is_fitted(self)
+        if self._paired and y is None:
+            raise ValueError("predict_ratio takes pairs after fit: predict_ratio(X, y).")
         return np.exp(self.score_samples(X, y))
 
 

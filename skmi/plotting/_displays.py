@@ -110,8 +110,8 @@ class MutualInfoDisplay:
             return MutualInfoMatrixDisplay(matrix=result).plot(ax=ax, **options)
         if result.estimator is None:
             raise ValueError(
-                "result has no fitted estimator and so no curves: it came from an estimator "
-                "that was cross-validated by scikit-learn. Pass an estimator of this package."
+                "result has no fitted estimator and so no curves. Those of estimators of this "
+                "package have: mutual_info(X, Y, estimator=MINEEstimator(...))."
             )
         return cls(history=result.estimator.history_, result=result).plot(ax=ax, **options)
 
@@ -207,7 +207,7 @@ class MutualInfoMatrixDisplay:
     def __init__(self, *, matrix):
         self.matrix = matrix
 
-    def plot(self, ax=None, *, cmap="viridis", values_format=".2f", units="nats"):
+    def plot(self, ax=None, *, cmap="viridis", values_format=".2f", units=None):
         """Draw.
 
         Parameters
@@ -217,8 +217,8 @@ class MutualInfoMatrixDisplay:
             Colour map.
         values_format : str or None, default=".2f"
             Format of the numbers in the cells; None leaves them out.
-        units : str, default="nats"
-            Label of the colour bar.
+        units : str or None, default=None
+            Label of the colour bar; None is what the matrix says, or nats.
 
         Returns
         -------
@@ -236,5 +236,6 @@ class MutualInfoMatrixDisplay:
                 color = "white" if values[i, j] < middle else "black"
                 text = format(values[i, j], values_format)
                 ax.text(j, i, text, ha="center", va="center", color=color, fontsize="small")
+        units = units or getattr(self.matrix, "attrs", {}).get("units", "nats")
         self.figure_.colorbar(self.im_, ax=ax, label=units)
         return self

@@ -87,7 +87,7 @@ def compare_kernel(seed, n_samples=500):
     seconds = time.perf_counter() - start
     P, Q = estimator._draw([estimator._transform_margins([X, Y])])
     pool = [np.concatenate(blocks) for blocks in zip(P, Q, strict=True)]
-    values, vectors = np.linalg.eigh(estimator.kernel_(pool, pool))
+    values, vectors = np.linalg.eigh(estimator._kernel(pool, pool))
     features = vectors * np.sqrt(values.clip(min=0))
     features = features[:, values > 1e-13 * values[-1]]
     n_p = len(P[0])

@@ -1,5 +1,7 @@
 """KernelEtaDV: optimality and its certificate, the paper's lemmas, known truths, conventions."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,17 +13,23 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_approximation import RBFSampler
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneOut, cross_val_score
+from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from skmi import EtaDVEstimator, KernelEtaDV, MINEEstimator, mutual_info
-from skmi.bounds import eta_dv
+from skmi.bounds import dv, eta_dv
 from skmi.datasets import make_dense_gaussian, make_gaussian, make_sparse_gaussian
 from skmi.information._convex import RatioProblem, solve
-from skmi.information._features import gradient_features, median_gamma, second_moment
+from skmi.information._features import (
+    difference_steps,
+    gradient_features,
+    median_gamma,
+    second_moment,
+)
 
 REGULARIZERS = ["ridge", "fisher", "sobolev"]
 TWICE = FunctionTransformer(lambda table: np.hstack([table, table]))
@@ -120,26 +128,35 @@ def test_newton_ends_at_machine_precision_from_far_away():
 
 
 def test_joint_convexity():
-    # Lemma 3: L(w, eta) lies below its chords, strictly so with eps
-    problem = random_problem(9, eps=0.2)
+    # Lemma 3: minus the bound of the package, in (w, eta), lies below its chords
+    features, target = random_problem(9).features, random_problem(9).target
 
     def loss(w, eta):
-        scores = problem.features @ w
-        return np.exp(-eta) * (np.exp(scores).mean() + 0.2) - problem.target @ w + eta - 1
+        joint, product = torch.as_tensor([target @ w]), torch.as_tensor(features @ w)
+        return -float(eta_dv(joint, product, eta))
 
     rng = np.random.default_rng(10)
     for _ in range(50):
         (w, eta), (v, zeta) = ((rng.normal(size=12) / 3, rng.normal()) for _ in range(2))
-        middle = loss((w + v) / 2, (eta + zeta) / 2)
-        assert middle < (loss(w, eta) + loss(v, zeta)) / 2
+        assert loss((w + v) / 2, (eta + zeta) / 2) < (loss(w, eta) + loss(v, zeta)) / 2
 
 
 def test_lemma_1():
-    etas = np.linspace(-5, 5, 10_001)
-    for x in (0.1, 1.0, 7.0):
-        values = np.exp(-etas) * x + etas - 1
-        assert values.min() == pytest.approx(np.log(x), abs=1e-6)
-        assert etas[values.argmin()] == pytest.approx(np.log(x), abs=1e-3)
+    # log x = min over eta of e^-eta x + eta - 1: eta-DV at its best eta is Donsker-Varadhan
+    problem = random_problem(11)
+    joint, product = torch.as_tensor([0.0]), torch.as_tensor(problem.features[:, 0])
+    values = [float(eta_dv(joint, product, eta)) for eta in np.linspace(-5, 5, 10_001)]
+    assert max(values) == pytest.approx(float(dv(joint, product)), abs=1e-6)
+    assert max(values) <= float(dv(joint, product)) + 1e-12
+
+
+def test_tiny_penalties_end_with_a_gap_not_an_error():
+    for penalty in (1e-7, 1e-12, 1e-17):
+        X, Y, _ = make_sparse_gaussian(200, n_features_x=1, correlation=0.8, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted = KernelEtaDV(lambda_=penalty, random_state=0).fit(X, Y)
+        assert np.isfinite([fitted.mi_, fitted.objective_, fitted.duality_gap_]).all()
 
 
 # ---------------------------------------------------------------------- the estimator
@@ -227,6 +244,7 @@ def test_feature_maps_converge_to_the_kernel(data):
     exact = KernelEtaDV(feature_map="exact", **options).fit(X, Y)
     nystroem = KernelEtaDV(feature_map="nystroem", n_components=400, **options).fit(X, Y)
     fourier = KernelEtaDV(feature_map="fourier", n_components=4000, **options).fit(X, Y)
+    assert len(fourier.coef_) == 4000 and len(nystroem.coef_) <= 400
     assert nystroem.mi_ == pytest.approx(exact.mi_, rel=1e-6)
     assert fourier.mi_ == pytest.approx(exact.mi_, abs=0.02)
     for other in (nystroem, fourier):
@@ -244,6 +262,9 @@ def test_normalisation():
         assert without.objective_ > with_eta.objective_
         assert abs(with_eta.mi_ - mi) < abs(without.mi_ - mi)
         assert without.duality_gap_ < 1e-10
+        r = without.dual_coef_  # the identity has the mass as well
+        halfway = (without.mi_ + np.mean(r * np.log(r)) + 1 - r.mean()) / 2
+        assert -without.objective_ == pytest.approx(halfway, abs=1e-9)
 
 
 def test_eps_shrinks_the_ratios(data):
@@ -317,7 +338,7 @@ def test_last_hidden_layers_hold_the_critics(data, estimator):
     X, Y, _ = data
     estimator = clone(estimator).fit(X, Y)
     fitted = KernelEtaDV(feature_map=estimator, lambda_=1e-3, random_state=0).fit(X, Y)
-    features = np.column_stack([fitted.features_([X, Y[:, :1]]), np.ones(len(X))])
+    features = np.column_stack([fitted._features([X, Y[:, :1]]), np.ones(len(X))])
     critic = estimator.critics_[0]
     x, y = critic.tensors(X, Y, "cpu")
     with torch.no_grad():
@@ -334,6 +355,8 @@ def test_convex_last_layer_is_not_worse(data):
     assert convex.mi_ > mine.score(X, Y)
     frozen = KernelEtaDV(feature_map=FrozenEstimator(mine), random_state=0)
     search = GridSearchCV(frozen, {"lambda_": [0.01, 0.1]}, cv=2).fit(X, Y)
+    with pytest.warns(UserWarning, match="critics of feature_map were trained on"):
+        frozen.fit(X, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     with pytest.raises(ValueError, match=r"must be fitted.*FrozenEstimator"):
         clone(convex).fit(X, Y)
@@ -364,7 +387,7 @@ def test_critic_modules_need_features(data):
 def test_other_kernels(data, kernel):
     X, Y, _ = data
     fitted = KernelEtaDV(kernel, lambda_=0.1, random_state=0).fit(X, Y)
-    assert fitted.exact_ or kernel == "laplacian"
+    assert fitted._exact or kernel == "laplacian"
     assert fitted.duality_gap_ < 1e-10 and np.isfinite(fitted.score(X, Y))
 
 
@@ -400,7 +423,8 @@ def test_numerical_derivatives():
         np.column_stack([zero, np.cos(x[:, 1])]),
         np.column_stack([x[:, 0] ** 2, zero]),
     ]
-    derivatives = list(gradient_features(features, [x, y]))
+    steps = [difference_steps(x), difference_steps(y)]
+    derivatives = list(gradient_features(features, [x, y], steps))
     np.testing.assert_allclose(derivatives, expected, atol=1e-6)
     np.testing.assert_allclose(
         second_moment(features, [x, y], derivatives=True),
@@ -451,7 +475,12 @@ def test_monotone_transforms_do_not_matter(data):
         ({"kernel": lambda a, b: np.nan}, "NaN"),
         ({"feature_map": MINEEstimator()}, "must be fitted"),
         ({"regularizer": "fisher", "ridge": 0, "feature_map": TWICE}, "singular"),
-        ({"cv": 50}, "too few to choose lambda_"),
+        ({"cv": 50}, "n_samples=60 is too few for cv=50"),
+        ({"cv": LeaveOneOut()}, "a split with 1 row"),
+        ({"cv": GroupKFold(3)}, "needs groups"),
+        ({"kernel": RBF(1.0), "gamma": 0.5}, "belongs to kernels by name"),
+        ({"gamma": np.array(0.5)}, "gamma must be 'median'"),
+        ({"feature_map": KernelDensity()}, "'feature_map' parameter"),
     ],
 )
 def test_bad_parameters(data, options, message):
@@ -480,6 +509,8 @@ def test_bad_calls(data):
     with pytest.raises(NotFittedError):
         KernelEtaDV(lambda_=1.0).score(X, Y)
     paired = KernelEtaDV(lambda_=1.0).fit(X, Y)
+    with pytest.raises(ValueError, match="predict_ratio takes pairs"):
+        paired.predict_ratio(X)
     with pytest.raises(ValueError, match="at least 2 rows"):
         paired.score(X[:1], Y[:1])
     samples = KernelEtaDV(lambda_=1.0).fit_samples(X, Y)
@@ -489,6 +520,9 @@ def test_bad_calls(data):
         samples.score_samples(X, Y)
     with pytest.raises(ValueError, match="same columns"):
         samples.fit_samples(X, np.hstack([Y, Y]))
+    with pytest.raises(ValueError, match="cannot split two samples"):
+        KernelEtaDV(cv=GroupKFold(3)).fit_samples(X, Y)
+    assert np.isfinite(samples.fit_samples(X[:, 0], Y[:, 0]).score(X[:, 0], Y[:, 0]))
 
 
 @pytest.mark.filterwarnings("ignore:y is constant")
@@ -544,7 +578,7 @@ def test_the_score_is_the_bound_of_the_package(data):
     X, Y, _ = data
     fitted = KernelEtaDV(lambda_=0.01, random_state=0).fit(X, Y)
     P, Q = fitted._read(X, Y)
-    scores = [torch.as_tensor(fitted.witness_(blocks)) for blocks in (P, Q)]
+    scores = [torch.as_tensor(fitted._witness(blocks)) for blocks in (P, Q)]
     assert fitted.score(X, Y) == pytest.approx(float(eta_dv(*scores, 0.0)))
 
 
