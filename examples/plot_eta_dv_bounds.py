@@ -77,6 +77,7 @@ for axes, (dimension, rows) in zip(panels, table.groupby("dimension"), strict=Tr
     errors = [rows.loc[rows["bound"] == name, "error"] for name in BOUNDS]
     axes.boxplot(errors, orientation="horizontal", tick_labels=list(BOUNDS), widths=0.6)
     axes.axvline(0, color="C3", lw=1)
+    axes.locator_params(axis="x", nbins=4)
     truth = rows["truth"].mean()
     axes.set(title=f"{dimension} dimensions, I = {truth:.2f}", xlabel="error in nats")
 plt.show()

@@ -23,8 +23,8 @@ X_new, Y_new, _ = make_sparse_gaussian(4000, n_features_x=1, correlation=RHO, ra
 # %%
 # The log ratio
 # -------------
-# Where there are pairs (dots), the estimate follows the truth. Far from all pairs a kernel function
-# falls back to its mean level.
+# Where there are pairs (dots), the estimate follows the truth. Far from all pairs f falls to 0, and
+# the log ratio to -eta.
 
 estimator = KernelEtaDV(random_state=0).fit(X, Y)
 held_out = estimator.score(X_new, Y_new)

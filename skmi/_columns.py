@@ -61,6 +61,7 @@ class VariableEncoder:
             are grouped.
         """
         table = self._as_table(values)
+        self._check_dates(table)
         self.shape_, self.names_, self.one_hot_ = table.shape[1:], _names(table), None
         self.discrete_ = self._find_discrete(table)
         numbers, labels = self._split(table)
@@ -105,6 +106,16 @@ class VariableEncoder:
         if array.dtype.kind in "US" and not hasattr(values, "dtype"):
             array = np.asarray(values, dtype=object)  # a list, in which numbers became text
         return array.reshape(-1, 1) if array.ndim == 1 else array
+
+    def _check_dates(self, table):
+        columns = _columns(table) if table.ndim == 2 else [table]
+        for j, column in enumerate(columns):
+            if getattr(column.dtype, "kind", "") in "mM":
+                name = (_names(table) or range(j + 1))[j]
+                raise TypeError(
+                    f"Column {name!r} of {self.name} holds dates or durations. Turn them into "
+                    "numbers, such as days since a start or the hour of the day."
+                )
 
     def _find_discrete(self, table) -> np.ndarray:
         discrete = np.zeros(table.shape[1], dtype=bool)
@@ -169,7 +180,8 @@ class VariableEncoder:
                 warn(
                     f"{name} is read as categories, but most of them occur once: nothing can be "
                     "learned about those. If it is a measurement, say so: with discrete_features "
-                    "for X, with target_type='continuous' for y.",
+                    "for X, target_type='continuous' for y, z_type='continuous' for Z; numbers "
+                    "that are stored as text must be converted.",
                     UserWarning,
                 )
             return

@@ -95,7 +95,7 @@ def test_matrix():
 
 def test_result_without_curves_names_the_remedy(pair):
     result = mutual_info(*pair, estimator=make_pipeline(quick()), cv=2)
-    with pytest.raises(ValueError, match="no fitted estimator.*estimators of this package"):
+    with pytest.raises(ValueError, match=r"no fitted estimator.*estimators of this package"):
         MutualInfoDisplay.from_result(result)
 
 

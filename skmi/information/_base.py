@@ -268,8 +268,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         n_stop = count_stop_rows(len(train), self.validation_fraction)
         critic = previous or self._new_critic(bound, *take_rows(data, train), seed=seed)
         critic.objective.ceiling.fill_(np.log(len(train)))
-        fit_data = critic.tensors(*take_rows(data, train[n_stop:]), device)
-        stop_data = critic.tensors(*take_rows(data, train[:n_stop]), device) if n_stop else None
+        fit_data, stop_data = critic.split_tensors(take_rows(data, train), n_stop, device)
         if previous is None:
             critic.keep_reference(fit_data[1])
         critic.objective.gaussian = None

@@ -70,7 +70,8 @@ def find_partners(z: np.ndarray, n_numbers: int, n_partners: int) -> tuple[np.nd
         if k == 0:
             continue
         if n_numbers:
-            jitter = 1e-6 * rng.standard_normal((len(members), n_numbers))
+            spread = numbers.std(axis=0)
+            jitter = 1e-6 * spread * rng.standard_normal((len(members), n_numbers))
             search = NearestNeighbors(n_neighbors=k).fit(numbers[members] + jitter)
             nearest = search.kneighbors(return_distance=False)
         else:
@@ -196,10 +197,14 @@ class Regression:
 
     Attributes
     ----------
+    scale : ndarray of shape (n_z,)
+        Standard deviations of z, which is divided by them.
     centres : ndarray of shape (n_centres, n_z)
+        After the division.
     coefficients : ndarray of shape (1 + n_z + n_centres, n_columns)
     """
 
+    scale: np.ndarray
     centres: np.ndarray
     coefficients: np.ndarray
 
@@ -207,7 +212,9 @@ class Regression:
     def fit(cls, values: np.ndarray, z: np.ndarray) -> "Regression":
         rows = np.random.default_rng(0).permutation(len(z))[:REGRESSION_ROWS]
         values, z = values[rows], z[rows]
-        fitted = cls(z[:N_CENTRES], np.zeros((1, values.shape[1])))
+        scale = z.std(axis=0)
+        scale[scale == 0] = 1
+        fitted = cls(scale, z[:N_CENTRES] / scale, np.zeros((1, values.shape[1])))
         free = [j for j, column in enumerate(values.T) if len(np.unique(column)) > 0.95 * len(z)]
         if free and z.shape[1] <= REGRESSION_COLUMNS:
             features = fitted._features(z)
@@ -218,6 +225,7 @@ class Regression:
         return fitted
 
     def _features(self, z: np.ndarray) -> np.ndarray:
+        z = z / self.scale
         return np.hstack([z, rbf_kernel(z, self.centres)])
 
     def predict(self, z: np.ndarray) -> np.ndarray:
@@ -298,14 +306,25 @@ class FittedConditionalCritic(FittedCritic):
 
     def tensors(self, X, Y, Z, device: str) -> tuple[Tensor, Tensor]:
         """``[x, z]`` of the rows with partners, and their candidates: own y, then partners'."""
-        x, y, z = self._columns(X, Y, Z)
+        return self._tensors((X, Y, Z), len(X), device)
+
+    def split_tensors(self, data, n_stop: int, device: str):
+        """As in `FittedCritic`; partners of the stop rows are sought among all rows."""
+        fit_data = self.tensors(*(values[n_stop:] for values in data), device)
+        stop_data = self._tensors(data, n_stop, device) if n_stop else None
+        return fit_data, stop_data if stop_data and len(stop_data[0]) else None
+
+    def _tensors(self, data, n_rows: int, device: str) -> tuple[Tensor, Tensor]:
+        """The first `n_rows` as tensors, with partners among all rows."""
+        x, y, z = self._columns(*data)
         rows, partners = find_partners(z, self.n_numbers, self.n_partners)
         if len(rows) == 0:
             raise ValueError(
-                f"None of {len(Z)} rows shares its class of Z with another one, so that there is "
-                "nothing to compare. Use more rows or fewer folds, merge classes of Z, or set "
+                f"None of {len(z)} rows shares its class of Z with another one, so that there is "
+                "nothing to compare. Use more rows, merge classes of Z, or set "
                 "z_type='continuous' if Z is a measurement."
             )
+        rows, partners = rows[rows < n_rows], partners[rows < n_rows]
         candidates = np.column_stack([rows, partners])
         return _to_tensor(x[rows], device), _to_tensor(y, device)[_on(candidates, device)]
 

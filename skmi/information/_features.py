@@ -8,7 +8,8 @@ import copy
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpstrf
 from scipy.spatial.distance import pdist
 from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.metrics.pairwise import pairwise_kernels
@@ -21,7 +22,7 @@ from skmi.information._objective import transform_margins
 STATIONARY = {"rbf": ("euclidean", 2), "laplacian": ("cityblock", 1)}
 #: Largest memory of the arrays of an exact kernel problem.
 MAX_KERNEL_BYTES = 4 * 2**30
-#: Eigenvalues of a kernel matrix below this part of the largest are left out.
+#: Pivots of a kernel matrix below this part of its largest value count as zero.
 RANK_TOLERANCE = 1e-12
 #: Rows from which distances are drawn, and those that are transformed at once.
 MEDIAN_ROWS = 500
@@ -87,26 +88,41 @@ class ProductKernel:
             product = product * pairwise_kernels(a, b, metric=self.kernel, **options)
         return product
 
-    def gram(self, blocks) -> tuple[np.ndarray, np.ndarray]:
-        """Positive eigenvalues of the kernel matrix of some rows, and their eigenvectors."""
+    def factorize(self, blocks) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates in the span of the kernel functions at some rows.
+
+        Returns
+        -------
+        coordinates : ndarray of shape (n, r)
+            Of these rows; their products are the kernel matrix.
+        basis : ndarray of shape (n, r)
+            ``kernel(z, rows) @ basis`` are the coordinates of any z. It is the inverse of a
+            Cholesky factor at r pivotal rows, and zero elsewhere.
+        """
         matrix = self(blocks, blocks)
         if not np.isfinite(matrix).all():
             raise ValueError(f"kernel={self.kernel!r} has values that are NaN or infinite.")
-        scale = np.abs(matrix).max()
-        values, vectors = eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
-        if values[0] < -1e-8 * max(values[-1], scale):
+        n_rows, scale = len(matrix), np.abs(matrix).max()
+        factor, pivots, rank, _ = dpstrf(matrix, lower=1, tol=RANK_TOLERANCE * scale)
+        pivots, factor = pivots - 1, np.tril(factor)[:, :rank]
+        coordinates = np.empty((n_rows, rank))
+        coordinates[pivots] = factor
+        probe = np.random.default_rng(0).standard_normal((n_rows, 4))
+        rest = matrix @ probe - coordinates @ (coordinates.T @ probe)
+        if np.abs(rest).max() > 1e-8 * n_rows * scale:
             raise ValueError(
-                f"kernel={self.kernel!r} is not positive semi-definite: its matrix of "
-                f"{len(values)} rows has the eigenvalue {values[0]:.2g}. Use a positive "
-                "semi-definite kernel, such as 'rbf' or 'laplacian'."
+                f"kernel={self.kernel!r} is not positive semi-definite: the matrix of {n_rows} "
+                "rows has no Cholesky factor. Use a positive semi-definite kernel, such as 'rbf' or "
+                "'laplacian'."
             )
-        kept = values > RANK_TOLERANCE * values[-1]
-        return values[kept], vectors[:, kept]
+        basis = np.zeros((n_rows, rank))
+        basis[pivots[:rank]] = solve_triangular(factor[:rank], np.eye(rank), lower=True).T
+        return coordinates, basis
 
 
 def check_memory(n_rows: int, n_samples: int) -> None:
     """Raise if kernel matrices of this many rows are too large."""
-    needed = 8 * 4 * n_rows**2  # the matrix, its eigenvectors, and as much to work in
+    needed = 8 * 4 * n_rows**2  # the matrix, its factor, the basis and a Hessian
     if needed > MAX_KERNEL_BYTES:
         raise ValueError(
             f"n_samples={n_samples} is too many for feature_map='exact': with {n_rows} samples of "

@@ -75,7 +75,8 @@ def normalized_mutual_info(
     Returns
     -------
     float
-        0 for independent variables. Estimates of the mutual information below 0 count as 0.
+        0 for independent variables, and near it from samples: Linfoot's coefficient is a root, and
+        makes 0.06 of 0.002 nats. Estimates of the mutual information below 0 count as 0.
 
     Raises
     ------

@@ -344,6 +344,12 @@ class FittedCritic:
             _to_tensor(transform_margins(self.y_margins, Y), device),
         )
 
+    def split_tensors(self, data, n_stop: int, device: str):
+        """Tensors of the rows to fit, and of the first `n_stop`, which tell when to stop."""
+        fit_data = self.tensors(*(values[n_stop:] for values in data), device)
+        stop_data = self.tensors(*(v[:n_stop] for v in data), device) if n_stop else None
+        return fit_data, stop_data
+
     def keep_reference(self, y: Tensor) -> None:
         """Keep some training values of y for `reference_scores`."""
         self.y_reference = y[:REFERENCE_ROWS].clone()

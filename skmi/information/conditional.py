@@ -52,11 +52,11 @@ class ConditionalMIEstimator(BaseMIEstimator):
     same class where Z is discrete, the nearest rows where it is continuous, and both where it
     is mixed. Near is not equal, so that partners follow some :math:`\tilde p(y|z)` and the value
     exceeds I(X; Y | Z) by :math:`KL(p(y, z) \| \tilde p(y|z) p(z))`. Two things are done about it.
-    Continuous columns of X and y are replaced by their residuals from a smooth regression on Z,
-    which leaves I(X; Y | Z) as it is and takes most of the difference away (all of it for Gaussian
-    variables). What is left a second critic g(y, z), the control, estimates on the same pairs,
-    and it is subtracted. As in `MINEEstimator`, critics are trained per fold of ``cv`` and
-    evaluated on the rows of that fold.
+    Columns of X and y whose values do not repeat are replaced by their residuals from a smooth
+    regression on Z, which leaves I(X; Y | Z) as it is and takes most of the difference away (all
+    of it for Gaussian variables). What is left a second critic g(y, z), the control, estimates on
+    the same pairs, and it is subtracted. As in `MINEEstimator`, critics are trained per fold of
+    ``cv`` and evaluated on the rows of that fold.
 
     Parameters
     ----------
@@ -70,7 +70,8 @@ class ConditionalMIEstimator(BaseMIEstimator):
         Whether the control is trained. Without it fitting takes half the time, and the estimate
         is too high by what near rows differ. There is none where Z is discrete.
     n_neighbors : int or "auto", default="auto"
-        Partners of a row. ``"auto"`` is 20 where Z has columns of numbers, and 32 otherwise.
+        Partners of a row, at most all other rows of a fold. ``"auto"`` is 20 where Z has columns
+        of numbers, and 32 otherwise.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Widths of the hidden layers of critic, control and :math:`\eta(z)`.
     activation : {"silu", "relu", "elu", "gelu", "leaky-relu", "tanh"}, default="silu"
@@ -352,7 +353,9 @@ class ConditionalMIEstimator(BaseMIEstimator):
             self.conditional_ = False
         elif (Z is None) == hasattr(self, "z_encoder_"):
             raise ValueError(
-                "Z is missing, but the estimator was fitted with it. Pass Z."
+                "Z is missing, but the estimator was fitted with it. Pass Z; in a grid search or "
+                "cross-validation by routing it: sklearn.set_config(enable_metadata_routing=True) "
+                "and estimator.set_fit_request(Z=True).set_score_request(Z=True)."
                 if Z is None
                 else "Z was passed, but the estimator was fitted without it. Leave it out, or fit "
                 "with Z."
@@ -368,6 +371,11 @@ class ConditionalMIEstimator(BaseMIEstimator):
             self.conditional_ = bool((Z[:1] != Z).any())
             if self.conditional_:
                 self.z_margins_ = self._make_margins(Z, self.z_encoder_.n_numbers_)
+        elif not self.conditional_ and (Z[:1] != Z).any():
+            raise ValueError(
+                "Z varies, but it was constant in the data that the estimator was fitted to. Fit "
+                "it to data in which Z varies."
+            )
         return (X, Y, Z) if self.conditional_ else (X, Y)
 
     def _prepare(self, *data, reset: bool):
@@ -437,7 +445,7 @@ class ConditionalMIEstimator(BaseMIEstimator):
             n_numbers, n_partners = self.z_encoder_.n_numbers_, self.n_neighbors
             if n_partners == "auto":
                 n_partners = NEAR_PARTNERS if n_numbers else CLASS_PARTNERS
-            critic.n_numbers, critic.n_partners = n_numbers, n_partners
+            critic.n_numbers, critic.n_partners = n_numbers, min(n_partners, len(X) - 1)
             critic.z_margins = self.z_margins_
             z = transform_margins(self.z_margins_, Z)
             critic.x_given_z, critic.y_given_z = (

@@ -532,8 +532,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             if self.regularizer == "ridge":
                 return self._set_up_kernel(P, Q)
             pool = stack(P, Q)
-            values, vectors = self._kernel.gram(pool)
-            sections, basis = KernelSections(self._kernel, pool), vectors / np.sqrt(values)
+            sections, basis = KernelSections(self._kernel, pool), self._kernel.factorize(pool)[1]
         else:
             sections, basis = self._features, None
 
@@ -568,13 +567,12 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         it over lambda. So there are as many unknowns as samples of Q, and by stationarity the
         solution is the kernel expansion ``(mean k(a_i, .) - mean r_j k(b_j, .)) / lambda``.
         """
-        values, vectors = self._kernel.gram(Q)
-        roots = np.sqrt(values)
-        target = vectors.T @ mean_in_chunks(KernelSections(self._kernel, Q), P) / roots
+        coordinates, basis = self._kernel.factorize(Q)
+        target = mean_in_chunks(KernelSections(self._kernel, Q), P) @ basis
         norm = mean_in_chunks(KernelSections(self._kernel, P), P).mean()
         return _Setting(
             KernelSections(self._kernel, stack(P, Q)),
-            vectors * roots,
+            coordinates,
             target,
             residual=max(norm - target @ target, 0.0),
             n_p=len(P[0]),

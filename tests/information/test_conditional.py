@@ -1,6 +1,7 @@
 """Conditional mutual information: known truths, partners, the control, conventions."""
 
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -314,6 +315,45 @@ def test_rows_that_are_alone_in_their_class(data):
         pytest.warns(UserWarning, match="most of them occur once"),
     ):
         fitted.fit(X, Y, np.arange(300).astype(str))
+
+
+def test_many_small_classes_can_be_fitted():
+    rng = np.random.default_rng(14)
+    for seed in range(4):
+        X, Y = rng.normal(size=(60, 1)), rng.normal(size=60)
+        classes = rng.integers(15, size=60).astype(str)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted = ConditionalMIEstimator(cv=2, max_epochs=3, random_state=seed)
+            assert np.isfinite(fitted.fit(X, Y, classes).mi_)
+
+
+def test_stop_rows_meet_partners_of_all_training_rows():
+    rng = np.random.default_rng(15)
+    X, Y, Z = rng.normal(size=(100, 1)), rng.normal(size=(100, 1)), np.arange(100.0)[:, None]
+    fitted = ConditionalMIEstimator(**QUICK, margins=None, n_neighbors=2).fit(X, Y, Z)
+    critic, order = fitted.critics_[0], rng.permutation(100)
+    data = [values[order] for values in (X, Y, Z)]
+    (x_fit, _), (x_stop, y_stop) = critic.split_tensors(data, 20, "cpu")
+    assert len(x_fit) == 80 and x_stop.shape == (20, 2) and y_stop.shape[:2] == (20, 3)
+    y_all = torch.as_tensor(critic.y_given_z.transform(data[1], data[2]))
+    position = [int(torch.argmin((y_all - y).abs().sum(1))) for y in y_stop[:, 1:].flatten(0, 1)]
+    distance = np.abs(data[2][position].reshape(20, 2) - data[2][:20])
+    assert distance.max() <= 2  # the rows before and after, or two at the ends
+
+
+def test_more_neighbours_than_rows(data):
+    fitted = ConditionalMIEstimator(**QUICK, n_neighbors=10**6).fit(*data)
+    assert fitted.critics_[0].n_partners == 149
+
+
+def test_z_that_varies_later():
+    X, Y, Z, _ = make_gaussian_triple(100, random_state=0)
+    fitted = ConditionalMIEstimator(**QUICK, z_type="continuous")
+    with pytest.warns(UserWarning, match="Z is constant"):
+        fitted.partial_fit(X, Y, np.zeros_like(Z))
+    with pytest.raises(ValueError, match="Z varies, but it was constant"):
+        fitted.partial_fit(X, Y, Z)
 
 
 def test_bad_calls(data):

@@ -547,7 +547,7 @@ def test_pipelines_searches_and_one_call(data):
     assert np.isfinite(cross_val_score(pipeline, X, Y, cv=3)).all()
     search = GridSearchCV(KernelEtaDV(random_state=0), {"lambda_": [0.03, 10.0]}, cv=2).fit(X, Y)
     assert search.best_params_ == {"lambda_": 0.03}
-    result = mutual_info(X, Y, estimator=KernelEtaDV(lambda_=1e-3, random_state=0))
+    result = mutual_info(X, Y, estimator=KernelEtaDV(lambda_=0.01), random_state=0)
     assert result.estimate == pytest.approx(mi, abs=0.2)
     polynomials = make_pipeline(FunctionTransformer(), PolynomialFeatures(2, include_bias=False))
     quadratic = KernelEtaDV(feature_map=polynomials, lambda_=1e-3, random_state=0).fit(X, Y)
