@@ -112,8 +112,8 @@ class ProductKernel:
         if np.abs(rest).max() > 1e-8 * n_rows * scale:
             raise ValueError(
                 f"kernel={self.kernel!r} is not positive semi-definite: the matrix of {n_rows} "
-                "rows has no Cholesky factor. Use a positive semi-definite kernel, such as 'rbf' or "
-                "'laplacian'."
+                "rows has no Cholesky factor. Use a positive semi-definite kernel, such as 'rbf' "
+                "or 'laplacian'."
             )
         basis = np.zeros((n_rows, rank))
         basis[pivots[:rank]] = solve_triangular(factor[:rank], np.eye(rank), lower=True).T

@@ -91,8 +91,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     ridge : float, default=1e-3
         Multiple of the identity added to R of ``"fisher"`` and ``"sobolev"``, which say nothing
         about f between the samples.
-    feature_map : {"auto", "exact", "nystroem", "fourier"}, transformer or estimator, \
-            default="auto"
+    feature_map : str, transformer or estimator, default="auto"
         The features of pairs. ``"exact"``: the kernel itself; time grows with the cube of the
         rows. ``"nystroem"`` and ``"fourier"``: approximations of `sklearn.kernel_approximation`,
         for long data. ``"auto"``: ``"exact"`` up to 1000 rows, then ``"nystroem"``. A
@@ -115,8 +114,8 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         ``"auto"`` is Newton's method up to 3000 unknowns. They are the features, or the samples
         of the product distribution for the exact kernel.
     tol : float, default=1e-10
-        Duality gap, relative to max(1, |objective|), at which the solver stops. Newton's method
-        goes one step further.
+        Duality gap, relative to the objective where that is beyond 1, at which the solver stops.
+        Newton's method goes one step further.
     max_iter : int, default=100
         Largest number of iterations of the solver.
     cv : int, splitter or iterable, default=3
