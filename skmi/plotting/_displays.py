@@ -77,7 +77,12 @@ class MutualInfoDisplay:
         -------
         MutualInfoDisplay
         """
-        check_is_fitted(estimator, "history_")
+        check_is_fitted(estimator)
+        if not hasattr(estimator, "history_"):
+            raise ValueError(
+                f"estimator={type(estimator).__name__}(...) has no history_ of training to draw. "
+                "Use one that trains a network, such as MINEEstimator."
+            )
         display = cls(history=estimator.history_, result=result_of(estimator))
         return display.plot(ax=ax, confidence_level=confidence_level)
 

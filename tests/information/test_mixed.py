@@ -392,6 +392,8 @@ def test_natural_repeats_are_no_copies():
         (latent.round(1)[:, None], labels),
         ((latent.round(1) * 1.8 + 32)[:, None].astype(np.float32), labels),
         (latent.round(2)[:, None], latent.round(1)),
+        (np.where(latent > 1, latent.round(1), latent.round(2))[:500, None], labels[:500]),
+        ((10 + 3 * latent).round(2)[:600, None], labels[:600]),
         (rain[:, None], labels),
         (rain[:, None], rain),
         (np.repeat(rng.normal(size=(20, 3)), 100, axis=0), np.arange(20).repeat(100)),
