@@ -16,16 +16,22 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.special import ndtr, ndtri
-from torch import Tensor, nn
+from torch import Tensor
 
 __all__ = ["Levels", "fit_tables"]
 
+#: Widths of the hidden layer and of the embeddings.
+HIDDEN, WIDTH = 32, 16
+#: Scale of the first weights: how fast the functions may vary at the start.
+FREQUENCY = 4.0
+#: Share of a level's own embedding where levels have an order.
+OWN_SHARE = 0.1
 #: Steps of Adam, its step size, and how often the stop rows are looked at.
-MAX_STEPS, LEARNING_RATE, CHECK_EVERY = 300, 2e-2, 5
-#: Normal score of the outermost edges.
-REACH = 2.75
+MAX_STEPS, LEARNING_RATE, CHECK_EVERY = 600, 1e-2, 5
 #: Looks without improvement (in nats) after which a critic is done.
-PATIENCE, TOLERANCE = 6, 1e-4
+PATIENCE, TOLERANCE = 12, 1e-4
+#: Normal score of the outermost edges of bins.
+REACH = 2.75
 
 
 @dataclass(frozen=True)
@@ -75,52 +81,41 @@ class Levels:
         return len(self.scores)
 
 
-class LevelNetwork(nn.Module):
-    """M perceptrons from levels to embeddings; all start from the same weights.
+def draw_network(scores: Tensor, categorical: Tensor, generator) -> dict[str, Tensor]:
+    """Weights of M perceptrons from levels to embeddings; all start from the same.
 
     Parameters
     ----------
     scores : Tensor of shape (M, n_levels, n_inputs)
     categorical : Tensor of bool of shape (M,)
-    hidden, width : int
-        Widths of the hidden layer and of the embedding.
     generator : torch.Generator
     """
+    n_models, n_levels, n_inputs = scores.shape
 
-    def __init__(self, scores: Tensor, categorical: Tensor, hidden, width, generator):
-        super().__init__()
-        n_models, n_levels, n_inputs = scores.shape
-        self.register_buffer("scores", scores)
-        self.register_buffer("free", categorical.float()[:, None, None])
+    def weight(*shape, scale):
+        values = torch.randn(shape, generator=generator) * scale
+        return values.to(scores.device).expand(n_models, *shape).clone()
 
-        def weight(*shape, scale):
-            values = torch.randn(shape, generator=generator) * scale
-            return nn.Parameter(values.expand(n_models, *shape).clone())
-
-        self.first = weight(n_inputs, hidden, scale=n_inputs**-0.5)
-        self.bias = weight(1, hidden, scale=1.0)
-        self.own = weight(n_levels, hidden, scale=1.0)
-        self.last = weight(hidden, width, scale=hidden**-0.5)
-        self.linear = weight(n_inputs, width, scale=n_inputs**-0.5)
-
-    def forward(self) -> Tensor:
-        """Embeddings of all levels, shape (M, n_levels, width)."""
-        hidden = torch.baddbmm(self.bias, self.scores, self.first) + self.free * self.own
-        return torch.bmm(nn.functional.silu(hidden), self.last) + self.scores @ self.linear
+    return {
+        "first": weight(n_inputs, HIDDEN, scale=FREQUENCY * n_inputs**-0.5),
+        "bias": weight(1, HIDDEN, scale=FREQUENCY),
+        "own": weight(n_levels, HIDDEN, scale=1.0),
+        "last": weight(HIDDEN, WIDTH, scale=HIDDEN**-0.5),
+        "linear": weight(n_inputs, WIDTH, scale=n_inputs**-0.5),
+    }
 
 
-class TableCritics(nn.Module):
-    """M critics of a level of x and a level of y; untrained they score 0."""
+def embed(weights: dict[str, Tensor], scores: Tensor, categorical: Tensor) -> Tensor:
+    """Embeddings of all levels, shape (M, n_levels, width).
 
-    def __init__(self, x_net: LevelNetwork, y_net: LevelNetwork):
-        super().__init__()
-        self.x_net, self.y_net = x_net, y_net
-        width = x_net.last.shape[2]
-        self.gain = nn.Parameter(torch.zeros(len(x_net.scores), 1, width))
-
-    def forward(self) -> Tensor:
-        """Scores of all cells, shape (M, x levels, y levels)."""
-        return torch.bmm(self.x_net() * self.gain, self.y_net().transpose(1, 2))
+    Beside its place, every level has a little of an embedding of its own: much of it where
+    levels have no order, and enough for a step elsewhere.
+    """
+    own = torch.where(categorical[:, None, None], 1.0, OWN_SHARE) * weights["own"]
+    hidden = torch.baddbmm(weights["bias"], scores, weights["first"]) + own
+    return torch.bmm(torch.nn.functional.silu(hidden), weights["last"]) + torch.bmm(
+        scores, weights["linear"]
+    )
 
 
 def bound_of_tables(scores: Tensor, joint: Tensor, log_product: Tensor) -> Tensor:
@@ -140,46 +135,83 @@ def log_product(joint: Tensor) -> Tensor:
     return marginals.clamp(min=1e-30).log()
 
 
-def fit_tables(x_levels, y_levels, fit, stop, *, device, seed, hidden=32, width=16) -> Tensor:
+def fit_tables(x_levels, y_levels, fit, stop, *, seed) -> Tensor:
     """Train critics of tables; returns log ratio estimates, shape (M, x levels, y levels).
 
     Parameters
     ----------
     x_levels, y_levels : tuple (scores, categorical)
-        As in `LevelNetwork`, for the M tables.
+        As in `draw_network`, for the M tables.
     fit, stop : Tensor of shape (M, x levels, y levels)
         Joint probabilities among the rows to fit and those that tell when to stop.
-    device : str
     seed : int
-    hidden, width : int
 
     Returns
     -------
     Tensor
-        Cut off at no value: a table has no pair that training has not seen the margins of.
+        The critics that were best on the stop rows, of which the untrained one, 0, is one; less
+        their normalisers.
     """
     generator = torch.Generator().manual_seed(seed)
-    nets = (LevelNetwork(*levels, hidden, width, generator) for levels in (x_levels, y_levels))
-    critics = TableCritics(*nets).to(device)
-    optimizer = torch.optim.Adam(critics.parameters(), lr=LEARNING_RATE)
-    fit_product, stop_product = log_product(fit), log_product(stop)
-    best = torch.zeros_like(fit)
-    best_value = torch.zeros(len(fit), device=fit.device)
-    waited = torch.zeros(len(fit), device=fit.device)
+    data = {"x": x_levels[0], "x_free": x_levels[1], "y": y_levels[0], "y_free": y_levels[1]}
+    data |= {"fit": fit, "stop": stop, "fit_q": log_product(fit), "stop_q": log_product(stop)}
+    data |= {"value": fit.new_zeros(len(fit)), "waited": fit.new_zeros(len(fit))}
+    weights = {f"x_{k}": w for k, w in draw_network(*x_levels, generator).items()}
+    weights |= {f"y_{k}": w for k, w in draw_network(*y_levels, generator).items()}
+    weights["gain"] = fit.new_zeros(len(fit), 1, WIDTH)
+    best, running = torch.zeros_like(fit), torch.arange(len(fit), device=fit.device)
+    optimizer = _Adam(weights)
+
     for step in range(MAX_STEPS):
-        scores = critics()
+        scores = _scores(optimizer.weights, data)
         if step % CHECK_EVERY == 0:
-            with torch.no_grad():
-                value = bound_of_tables(scores, stop, stop_product)
-                better = value > best_value + TOLERANCE
-                best_value = torch.where(better, value, best_value)
-                best[better] = scores[better].detach()
-                waited = torch.where(better, 0, waited + 1)
-                if (waited > PATIENCE).all():
-                    break
-        loss = -bound_of_tables(scores, fit, fit_product).sum()
-        optimizer.zero_grad()
+            _look(scores.detach(), data, best, running)
+            done = data["waited"] > PATIENCE
+            if done.all():
+                break
+            if done.float().mean() > 0.25:  # the rest goes on alone
+                keep = ~done
+                running, data = running[keep], {k: v[keep] for k, v in data.items()}
+                optimizer.keep(keep)
+                scores = _scores(optimizer.weights, data)
+        optimizer.step(-bound_of_tables(scores, data["fit"], data["fit_q"]).sum())
+    normalizer = (best.expm1() * log_product(fit).exp()).sum((1, 2), keepdim=True).log1p()
+    return best - normalizer  # exactly 0 where nothing was learned
+
+
+def _scores(weights, data) -> Tensor:
+    """Scores of all cells, shape (M, x levels, y levels); 0 before training."""
+    nets = ({k[2:]: w for k, w in weights.items() if k.startswith(v)} for v in ("x_", "y_"))
+    x, y = (embed(net, data[v], data[f"{v}_free"]) for net, v in zip(nets, "xy", strict=True))
+    return torch.bmm(x * weights["gain"], y.transpose(1, 2))
+
+
+def _look(scores, data, best, running) -> None:
+    """Keep the critics that are better on the stop rows than ever before."""
+    value = bound_of_tables(scores, data["stop"], data["stop_q"])
+    better = value > data["value"] + TOLERANCE
+    data["value"] = torch.where(better, value, data["value"])
+    data["waited"] = torch.where(better, 0, data["waited"] + 1)
+    best[running[better]] = scores[better]
+
+
+class _Adam:
+    """torch's Adam over weights with a leading model axis, of which models can be dropped."""
+
+    def __init__(self, weights):
+        self._reset({name: w.requires_grad_() for name, w in weights.items()})
+
+    def _reset(self, weights):
+        self.weights = weights
+        self.optimizer = torch.optim.Adam(weights.values(), lr=LEARNING_RATE)
+
+    def step(self, loss):
+        self.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-    normalizer = (best + fit_product).flatten(1).logsumexp(1)
-    return best - normalizer[:, None, None]
+        self.optimizer.step()
+
+    def keep(self, mask):
+        states = [self.optimizer.state[w] for w in self.weights.values()]
+        self._reset({n: w.detach()[mask].requires_grad_() for n, w in self.weights.items()})
+        for weight, state in zip(self.weights.values(), states, strict=True):
+            self.optimizer.state[weight] = {k: v[mask] if v.ndim else v for k, v in state.items()}

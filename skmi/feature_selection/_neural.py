@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from skmi._columns import VariableEncoder
+from skmi._columns import VariableEncoder, _names
 from skmi.base import infer_device
 from skmi.exceptions import warn
 from skmi.feature_selection._batched import Levels, fit_tables
@@ -23,7 +23,7 @@ __all__ = ["mutual_info_neural", "mutual_info_neural_test"]
 #: take about 30 MB with all that training keeps.
 CHUNK_FEATURES = 64
 #: Part of the training rows of a fold that tells when to stop.
-STOP_FRACTION = 0.3
+STOP_FRACTION = 0.2
 N_FOLDS = 2
 
 _parameters = {
@@ -43,7 +43,7 @@ def mutual_info_neural(
     *,
     discrete_features="auto",
     discrete_target="auto",
-    n_levels=32,
+    n_levels=56,
     n_jobs=None,
     device="auto",
     random_state=None,
@@ -67,7 +67,7 @@ def mutual_info_neural(
     discrete_target : "auto" or bool, default="auto"
         Whether y holds labels. ``"auto"``: if it is no table of numbers, or whole numbers with
         few distinct values.
-    n_levels : int, default=32
+    n_levels : int, default=56
         Largest number of levels of a column. The logarithm of it bounds what can be found.
     n_jobs : int or None, default=None
         Chunks of features at once, through joblib.
@@ -113,7 +113,7 @@ def mutual_info_neural_test(
     *,
     discrete_features="auto",
     discrete_target="auto",
-    n_levels=32,
+    n_levels=56,
     n_jobs=None,
     device="auto",
     random_state=None,
@@ -178,17 +178,17 @@ class _Columns:
     """The columns of X, read when they are asked for."""
 
     def __init__(self, X, discrete_features):
-        self.plain = isinstance(X, np.ndarray) and X.dtype.kind in "fiub" and X.ndim == 2
-        auto = isinstance(discrete_features, str)
-        if self.plain and X.dtype.kind != "b" and (auto or discrete_features is False):
+        plain = isinstance(X, np.ndarray) and X.dtype.kind in "fiu" and X.ndim == 2
+        if plain and (isinstance(discrete_features, str) or discrete_features is False):
             self.table, self.discrete = X, np.zeros(X.shape[1], dtype=bool)
         else:
             encoder = VariableEncoder("X", discrete_features)
             table = encoder._as_table(X)
             if table.ndim != 2:
                 raise ValueError(f"X must have one feature a column, got shape {table.shape}.")
-            encoder.fit_transform(table.iloc[:2] if hasattr(table, "iloc") else table[:2])
-            self.table, self.discrete, self.plain = table, encoder.discrete_, False
+            encoder._check_dates(table)
+            encoder.names_ = _names(table)
+            self.table, self.discrete = table, encoder._find_discrete(table)
         self.n_rows, self.n_features = self.table.shape
 
     def name(self, j):
@@ -282,7 +282,7 @@ def _score_chunk(columns, rows, target, parts, n_levels, device, seed):
         y_free = torch.full((n_models,), target.categorical, device=device)
         fit, stop, test = torch.as_tensor(tables, device=device).flatten(0, 1).unbind(1)
         ratios = fit_tables(
-            (models(scores), models(free)), (y_scores, y_free), fit, stop, device=device, seed=seed
+            (models(scores), models(free)), (y_scores, y_free), fit, stop, seed=seed
         )
         held_out, train = (
             _value(ratios, part)
@@ -297,7 +297,7 @@ def _score_chunk(columns, rows, target, parts, n_levels, device, seed):
 def _value(ratios, joint):
     """The eta-DV bound of tables at their log ratios."""
     product = joint.sum(2, keepdim=True) * joint.sum(1, keepdim=True)
-    return (joint * ratios).sum((1, 2)) - (product * ratios.exp()).sum((1, 2)) + 1
+    return (joint * ratios).sum((1, 2)) - (product * ratios.expm1()).sum((1, 2))
 
 
 def _pvalues(ratios, joint, n_rows: int):
