@@ -23,7 +23,7 @@ STATIONARY = {"rbf": ("euclidean", 2), "laplacian": ("cityblock", 1)}
 #: Largest memory of the arrays of an exact kernel problem.
 MAX_KERNEL_BYTES = 4 * 2**30
 #: Pivots of a kernel matrix below this part of its largest value count as zero.
-RANK_TOLERANCE = 1e-12
+RANK_TOLERANCE = 1e-10
 #: Rows from which distances are drawn, and those that are transformed at once.
 MEDIAN_ROWS = 500
 CHUNK_ROWS = 2**12
