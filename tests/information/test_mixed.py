@@ -401,3 +401,13 @@ def test_natural_repeats_are_no_copies():
     ]
     for X, y in cases:
         assert not check_copies(X, y)
+
+
+@pytest.mark.parametrize("columns", [["day"], ["number", "day"]])
+def test_dates_are_refused_by_name(columns):
+    table = pd.DataFrame({"number": np.arange(50.0), "day": pd.date_range("2020", periods=50)})
+    for data in ((table[columns], table["number"]), (table[["number"]], table["day"])):
+        with pytest.raises(TypeError, match=r"Column 'day' of .* holds dates or durations"):
+            MINEEstimator(**QUICK).fit(*data)
+    with pytest.raises(TypeError, match="holds dates"):
+        MINEEstimator(**QUICK).fit(table[["number"]], table["day"] - table["day"][0])
