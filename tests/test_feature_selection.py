@@ -250,6 +250,13 @@ def test_bad_data(change, message):
         mutual_info_neural(*change(X, y))
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_missing_categories_are_refused(missing):
+    table = pd.DataFrame({"c": pd.Series(["a", "b", missing] * 20, dtype=object)})
+    with pytest.raises(ValueError, match="Column 'c' of X contains missing values"):
+        mutual_info_neural(table, np.arange(60.0))
+
+
 def test_text_must_be_named():
     X, y = gaussians(300, 17)
     table = pd.DataFrame(X, columns=list("abcd"))

@@ -81,13 +81,12 @@ class Levels:
         return len(self.scores)
 
 
-def draw_network(scores: Tensor, categorical: Tensor, generator) -> dict[str, Tensor]:
+def draw_network(scores: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
     """Weights of M perceptrons from levels to embeddings; all start from the same.
 
     Parameters
     ----------
     scores : Tensor of shape (M, n_levels, n_inputs)
-    categorical : Tensor of bool of shape (M,)
     generator : torch.Generator
     """
     n_models, n_levels, n_inputs = scores.shape
@@ -141,7 +140,7 @@ def fit_tables(x_levels, y_levels, fit, stop, *, seed) -> Tensor:
     Parameters
     ----------
     x_levels, y_levels : tuple (scores, categorical)
-        As in `draw_network`, for the M tables.
+        Of shapes (M, n_levels, n_inputs) and (M,), as in `Levels`.
     fit, stop : Tensor of shape (M, x levels, y levels)
         Joint probabilities among the rows to fit and those that tell when to stop.
     seed : int
@@ -156,8 +155,8 @@ def fit_tables(x_levels, y_levels, fit, stop, *, seed) -> Tensor:
     data = {"x": x_levels[0], "x_free": x_levels[1], "y": y_levels[0], "y_free": y_levels[1]}
     data |= {"fit": fit, "stop": stop, "fit_q": log_product(fit), "stop_q": log_product(stop)}
     data |= {"value": fit.new_zeros(len(fit)), "waited": fit.new_zeros(len(fit))}
-    weights = {f"x_{k}": w for k, w in draw_network(*x_levels, generator).items()}
-    weights |= {f"y_{k}": w for k, w in draw_network(*y_levels, generator).items()}
+    weights = {f"x_{k}": w for k, w in draw_network(x_levels[0], generator).items()}
+    weights |= {f"y_{k}": w for k, w in draw_network(y_levels[0], generator).items()}
     weights["gain"] = fit.new_zeros(len(fit), 1, WIDTH)
     best, running = torch.zeros_like(fit), torch.arange(len(fit), device=fit.device)
     optimizer = _Adam(weights)

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from skmi._columns import VariableEncoder, _names
+from skmi._columns import VariableEncoder, _is_missing, _names
 from skmi.base import infer_device
 from skmi.exceptions import warn
 from skmi.feature_selection._batched import Levels, fit_tables
@@ -19,8 +19,7 @@ from skmi.preprocessing import NormalScores
 
 __all__ = ["mutual_info_neural", "mutual_info_neural_test"]
 
-#: Features whose tables are in memory at once: 64 tables of 64 x 64 cells, twice for the folds,
-#: take about 30 MB with all that training keeps.
+#: Features whose tables are in memory at once.
 CHUNK_FEATURES = 64
 #: Part of the training rows of a fold that tells when to stop.
 STOP_FRACTION = 0.2
@@ -205,7 +204,7 @@ def column_levels(name: str, values, discrete: bool, n_levels: int) -> Levels:
     """A checked column, cut into levels."""
     if discrete:
         labels = values.astype(object)
-        if any(v is None or v != v for v in labels):
+        if any(map(_is_missing, set(labels))):
             raise ValueError(f"{name} contains missing values. Drop these rows, or fill them.")
         return Levels.of_categories(labels.astype(str), n_levels)
     try:

@@ -86,6 +86,11 @@ def is_overfitted(held_out: float, train: float, stderr: float) -> bool:
     return train - held_out > max(train / 2, 0.1, 6 * stderr)
 
 
+def is_saturated(value: float, ceiling: float) -> bool:
+    """Whether an estimate is near the largest value that can be certified."""
+    return value > max(ceiling - 1, ceiling / 2)
+
+
 class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
     """Base class of estimators that train one critic per fold.
 
@@ -351,7 +356,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
                 ConvergenceWarning,
             )
         ceiling = min(e["ceiling"] for e in evaluations)
-        if self.mi_ > max(ceiling - 1, ceiling / 2):
+        if is_saturated(self.mi_, ceiling):
             limit, remedy = (
                 ("so many candidates", "Use a bound without this limit (bound='dv')")
                 if bound.contrastive

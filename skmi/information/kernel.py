@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmi.bounds import eta_dv
 from skmi.critics import Critic
 from skmi.exceptions import ConvergenceWarning, SaturationWarning, warn
+from skmi.information._base import is_saturated
 from skmi.information._convex import Point, RatioProblem, solve
 from skmi.information._data import PairDataMixin, split_rows
 from skmi.information._divergence import encode_samples
@@ -288,6 +289,8 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If the solver stopped at a larger duality gap than `tol`.
+        SaturationWarning
+            If ``mi_`` is near log M, the most that M product samples can certify.
         UserWarning
             If the best of the candidates for ``lambda_`` is the smallest, or X or y is constant.
         """
@@ -381,7 +384,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         self.coef_, self.eta_, self.dual_coef_ = self._witness.coef, point.eta, point.ratios
         self.mi_ = problem.bound(point)
         ceiling = np.log(len(point.ratios))
-        if self.mi_ > max(ceiling - 1, ceiling / 2):
+        if is_saturated(self.mi_, ceiling):
             warn(
                 f"mi_ = {self.mi_:.2f} nats, but {len(point.ratios)} samples of the product "
                 f"distribution can hardly certify more than {ceiling:.2f}. Raise lambda_ if score "
