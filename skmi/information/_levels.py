@@ -1,0 +1,184 @@
+"""Columns cut into a few levels, so that two of them are a table of counts.
+
+A level is a category or a quantile bin of numbers. Cutting loses a little information and adds
+none (data processing).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.utils import check_array
+
+from skmi._columns import VariableEncoder, _is_missing, _names
+from skmi.preprocessing import NormalScores
+
+__all__ = ["ColumnReader", "Levels", "target_levels"]
+
+#: Normal score of the outermost edges of bins.
+REACH = 2.75
+#: Share of a level's own embedding: of categories, and where levels have an order.
+OWN_OF_CATEGORIES, OWN_OF_BINS = 1.0, 0.1
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A column, or several, cut into levels.
+
+    Attributes
+    ----------
+    codes : ndarray of int of shape (n_samples,)
+        The level of each row.
+    inputs : ndarray of shape (n_levels, n_inputs)
+        What a network sees of a level: the normal score of its middle rank, or, of several
+        columns, where it lies.
+    own : float
+        How much of an embedding of its own a level has.
+    wide : ndarray of bool of shape (n_levels,)
+        Which levels hold several distinct values, and so lose something.
+    known : ndarray of shape (n_folds, n_levels, n_target_levels) or None
+        Log ratios of the target known beforehand, to which a critic adds.
+    """
+
+    codes: np.ndarray
+    inputs: np.ndarray
+    own: float
+    wide: np.ndarray
+    known: np.ndarray | None = None
+
+    @classmethod
+    def of_numbers(cls, values: np.ndarray, n_levels: int) -> "Levels":
+        """Bins of equal width on the scale of normal scores; equal values share one."""
+        ordered = np.sort(values)
+        quantiles = ndtr(np.linspace(-REACH, REACH, n_levels - 1))
+        edges = np.unique(np.quantile(ordered, quantiles))
+        codes = np.searchsorted(edges, values, side="right")
+        stops = np.searchsorted(ordered, edges, side="left")
+        starts, stops = np.r_[0, stops], np.r_[stops, len(ordered)]
+        first = ordered[np.minimum(starts, len(ordered) - 1)]
+        wide = (stops > starts) & (first != ordered[stops - 1])
+        return cls._ordered(codes, wide, OWN_OF_BINS)
+
+    @classmethod
+    def of_categories(cls, values: np.ndarray, n_levels: int) -> "Levels":
+        """Categories, in the order of their values; the rarest share the last level."""
+        categories, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+        if len(categories) > n_levels:
+            rank = np.empty(len(categories), dtype=int)
+            rank[np.argsort(-counts, kind="stable")] = np.arange(len(categories))
+            codes = np.minimum(rank, n_levels - 1)[codes]
+        codes, n_levels = codes.ravel(), min(len(categories), n_levels)
+        return cls._ordered(codes, np.zeros(n_levels, dtype=bool), OWN_OF_CATEGORIES)
+
+    @classmethod
+    def of_clusters(cls, values: np.ndarray, n_levels: int, seed: int) -> "Levels":
+        """Clusters of rows of several numbers."""
+        numbers = NormalScores().fit_transform(check_array(values, dtype=np.float64))
+        clusters = MiniBatchKMeans(min(n_levels, len(numbers)), n_init=3, random_state=seed)
+        codes = clusters.fit_predict(numbers)
+        centers = clusters.cluster_centers_.astype(np.float32)
+        return cls(codes, centers, OWN_OF_CATEGORIES, np.zeros(len(centers), dtype=bool))
+
+    @classmethod
+    def of_nothing(cls, n_samples: int, n_folds: int, n_target_levels: int) -> "Levels":
+        """One level for all rows, where `beside` starts."""
+        known = np.zeros((n_folds, 1, n_target_levels), dtype=np.float32)
+        nowhere = np.zeros((1, 0), dtype=np.float32)
+        return cls(np.zeros(n_samples, dtype=np.int64), nowhere, 0.0, np.zeros(1, bool), known)
+
+    @classmethod
+    def _ordered(cls, codes, wide, own) -> "Levels":
+        shares = np.bincount(codes, minlength=len(wide)) / len(codes)
+        middle = np.cumsum(shares) - shares / 2
+        inputs = ndtri(middle.clip(1e-6, 1 - 1e-6)).astype(np.float32)[:, None]
+        return cls(codes.astype(np.min_scalar_type(len(wide))), inputs, own, wide)
+
+    @property
+    def n_levels(self) -> int:
+        return len(self.inputs)
+
+    def beside(self, column: "Levels") -> "Levels":
+        """The pairs of levels of these columns and another that occur, as levels."""
+        pairs = self.codes.astype(np.int64) * column.n_levels + column.codes
+        occurring, codes = np.unique(pairs, return_inverse=True)
+        mine, its = np.divmod(occurring, column.n_levels)
+        several = column.own == OWN_OF_CATEGORIES and column.n_levels > 2
+        seen = np.eye(column.n_levels, dtype=np.float32) if several else column.inputs
+        inputs = np.hstack([self.inputs[mine], seen[its]])
+        known = None if self.known is None else self.known[:, mine]
+        return Levels(codes, inputs, 0.0, np.zeros(len(occurring), dtype=bool), known)
+
+    def knowing(self, log_ratios: np.ndarray) -> "Levels":
+        """The same levels, with log ratios of the target that are known."""
+        return replace(self, known=log_ratios)
+
+    def groups(self, n_groups: int) -> np.ndarray:
+        """Up to `n_groups` groups of adjacent levels with about equally many rows."""
+        shares = np.bincount(self.codes, minlength=self.n_levels) / len(self.codes)
+        middle = np.cumsum(shares) - shares / 2
+        groups = np.minimum((middle * n_groups).astype(int), n_groups - 1)
+        return np.unique(groups, return_inverse=True)[1]
+
+    def halves(self) -> np.ndarray:
+        """Groups of two adjacent levels, where both hold several distinct values."""
+        groups, taken = np.empty(self.n_levels, dtype=int), False
+        for level, wide in enumerate(self.wide):
+            taken = level > 0 and not taken and bool(wide and self.wide[level - 1])
+            groups[level] = 0 if level == 0 else groups[level - 1] + (not taken)
+        return groups
+
+
+class ColumnReader:
+    """The columns of X, read and checked when they are asked for."""
+
+    def __init__(self, X, discrete_features, name="X"):
+        self.name = name
+        plain = isinstance(X, np.ndarray) and X.dtype.kind in "fiu" and X.ndim == 2
+        if plain and (isinstance(discrete_features, str) or discrete_features is False):
+            self.table, self.discrete = X, np.zeros(X.shape[1], dtype=bool)
+        else:
+            encoder = VariableEncoder(name, discrete_features)
+            table = encoder._as_table(X)
+            if table.ndim != 2:
+                raise ValueError(f"{name} must have one feature a column, got {table.shape}.")
+            encoder._check_dates(table)
+            encoder.names_ = _names(table)
+            self.table, self.discrete = table, encoder._find_discrete(table)
+        self.n_rows, self.n_columns = self.table.shape
+        if self.n_rows < 8:
+            raise ValueError(f"n_samples={self.n_rows} is too few: it takes at least 8 rows.")
+
+    def levels(self, j: int, n_levels: int, rows=slice(None)) -> Levels:
+        """Column j, cut into levels."""
+        column = self.table.iloc[:, j] if hasattr(self.table, "iloc") else self.table[:, j]
+        values = np.asarray(column)[rows]
+        label = self.table.columns[j] if hasattr(self.table, "columns") else j
+        name = f"Column {label!r} of {self.name}"
+        if self.discrete[j]:
+            labels = values.astype(object)
+            if any(map(_is_missing, set(labels))):
+                raise ValueError(f"{name} contains missing values. Drop these rows, or fill them.")
+            return Levels.of_categories(labels.astype(str), n_levels)
+        try:
+            numbers = np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{name} has values that are not numbers ({error}). Name it in discrete_features."
+            ) from error
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"{name} contains NaN or infinity. Drop these rows, or impute them.")
+        return Levels.of_numbers(numbers, n_levels)
+
+
+def target_levels(y, discrete_target, n_levels: int, seed: int) -> Levels:
+    """The target, cut into levels; several columns of numbers into clusters."""
+    encoder = VariableEncoder("y", discrete_target, codes=isinstance(discrete_target, str))
+    encoded = encoder.fit_transform(y)
+    encoded = encoded.reshape(len(encoded), -1)
+    if encoder.discrete_.all() and len(encoder.discrete_) == 1:
+        one_hot = encoded if encoded.shape[1] > 1 else np.hstack([1 - encoded, encoded])
+        return Levels.of_categories(one_hot.argmax(1), max(n_levels, one_hot.shape[1]))
+    if encoded.shape[1] == 1:
+        return Levels.of_numbers(encoded[:, 0].astype(np.float64), n_levels)
+    return Levels.of_clusters(encoded, n_levels, seed)
