@@ -1,5 +1,6 @@
-"""Feature selection by mutual information."""
+"""Selection of features by mutual information."""
 
 from skmi.feature_selection._neural import mutual_info_neural, mutual_info_neural_test
+from skmi.feature_selection._selector import MutualInfoSelector
 
-__all__ = ["mutual_info_neural", "mutual_info_neural_test"]
+__all__ = ["MutualInfoSelector", "mutual_info_neural", "mutual_info_neural_test"]

@@ -8,8 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn.utils.parallel import Parallel, delayed
 
 from skmi.base import infer_device
-from skmi.exceptions import warn
-from skmi.information._levels import ColumnReader, Levels, target_levels
+from skmi.information._levels import ColumnReader, TargetReader
 from skmi.information._tables import TableCritics
 
 __all__ = ["mutual_info_neural", "mutual_info_neural_test"]
@@ -143,8 +142,13 @@ def mutual_info_neural_test(
 def _score(X, y, discrete_features, discrete_target, n_levels, n_jobs, device, random_state):
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     columns = ColumnReader(X, discrete_features)
-    target = read_target(y, columns, discrete_target, n_levels, seed)
+    target = TargetReader(y, discrete_target, n_rows=columns.n_rows, seed=seed).levels(n_levels)
     critics = TableCritics(columns.n_rows, device=infer_device(device), seed=seed)
+    return score_columns(critics, columns, target, n_levels, n_jobs=n_jobs)
+
+
+def score_columns(critics, columns, target, n_levels, *, n_jobs) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and p-values of all columns, which are read in chunks."""
     chunks = Parallel(n_jobs=n_jobs)(
         delayed(_score_chunk)(critics, columns, features, target, n_levels)
         for features in gen_batches(columns.n_columns, CHUNK_FEATURES)
@@ -152,20 +156,6 @@ def _score(X, y, discrete_features, discrete_target, n_levels, n_jobs, device, r
     return tuple(np.concatenate(values) for values in zip(*chunks, strict=True))
 
 
-def read_target(y, columns, discrete_target, n_levels, seed) -> Levels:
-    """The target of these columns, cut into levels."""
-    target = target_levels(y, discrete_target, n_levels, seed)
-    if len(target.codes) != columns.n_rows:
-        raise ValueError(
-            f"X and y must have the same number of rows, got {columns.n_rows} and "
-            f"{len(target.codes)}."
-        )
-    if target.n_levels < 2:
-        warn("y is constant: no feature carries information about it (0 nats).", UserWarning)
-    return target
-
-
 def _score_chunk(critics, columns, features, target, n_levels):
-    """Scores and p-values of the features in a slice."""
     levels = [columns.levels(j, n_levels) for j in range(features.start, features.stop)]
     return critics.information(levels, [target] * len(levels))

@@ -14,7 +14,7 @@ from sklearn.utils import check_array
 from skmi._columns import VariableEncoder, _is_missing, _names
 from skmi.preprocessing import NormalScores
 
-__all__ = ["ColumnReader", "Levels", "target_levels"]
+__all__ = ["ColumnReader", "Levels", "TargetReader"]
 
 #: Normal score of the outermost edges of bins.
 REACH = 2.75
@@ -98,16 +98,19 @@ class Levels:
     def n_levels(self) -> int:
         return len(self.inputs)
 
-    def beside(self, column: "Levels") -> "Levels":
-        """The pairs of levels of these columns and another that occur, as levels."""
-        pairs = self.codes.astype(np.int64) * column.n_levels + column.codes
-        occurring, codes = np.unique(pairs, return_inverse=True)
-        mine, its = np.divmod(occurring, column.n_levels)
-        several = column.own == OWN_OF_CATEGORIES and column.n_levels > 2
-        seen = np.eye(column.n_levels, dtype=np.float32) if several else column.inputs
-        inputs = np.hstack([self.inputs[mine], seen[its]])
-        known = None if self.known is None else self.known[:, mine]
-        return Levels(codes, inputs, 0.0, np.zeros(len(occurring), dtype=bool), known)
+    def beside(self, *columns: "Levels") -> "Levels":
+        """The tuples of levels of these columns and others that occur, as levels."""
+        levels = self
+        for column in columns:
+            pairs = levels.codes.astype(np.int64) * column.n_levels + column.codes
+            occurring, codes = np.unique(pairs, return_inverse=True)
+            old, new = np.divmod(occurring, column.n_levels)
+            several = column.own == OWN_OF_CATEGORIES and column.n_levels > 2
+            seen = np.eye(column.n_levels, dtype=np.float32) if several else column.inputs
+            inputs = np.hstack([levels.inputs[old], seen[new]])
+            known = None if levels.known is None else levels.known[:, old]
+            levels = Levels(codes, inputs, 0.0, np.zeros(len(occurring), dtype=bool), known)
+        return levels
 
     def knowing(self, log_ratios: np.ndarray) -> "Levels":
         """The same levels, with log ratios of the target that are known."""
@@ -171,14 +174,27 @@ class ColumnReader:
         return Levels.of_numbers(numbers, n_levels)
 
 
-def target_levels(y, discrete_target, n_levels: int, seed: int) -> Levels:
-    """The target, cut into levels; several columns of numbers into clusters."""
-    encoder = VariableEncoder("y", discrete_target, codes=isinstance(discrete_target, str))
-    encoded = encoder.fit_transform(y)
-    encoded = encoded.reshape(len(encoded), -1)
-    if encoder.discrete_.all() and len(encoder.discrete_) == 1:
-        one_hot = encoded if encoded.shape[1] > 1 else np.hstack([1 - encoded, encoded])
-        return Levels.of_categories(one_hot.argmax(1), max(n_levels, one_hot.shape[1]))
-    if encoded.shape[1] == 1:
-        return Levels.of_numbers(encoded[:, 0].astype(np.float64), n_levels)
-    return Levels.of_clusters(encoded, n_levels, seed)
+class TargetReader:
+    """The target of features."""
+
+    def __init__(self, y, discrete_target, *, n_rows: int, seed: int):
+        encoder = VariableEncoder("y", discrete_target, codes=isinstance(discrete_target, str))
+        values = encoder.fit_transform(y)
+        if len(values) != n_rows:
+            raise ValueError(
+                f"X and y must have the same number of rows, got {n_rows} and {len(values)}."
+            )
+        self.values, self.seed = values.reshape(n_rows, -1), seed
+        self.discrete = len(encoder.discrete_) == 1 and encoder.discrete_.all()
+        if self.discrete:
+            one_hot = self.values.shape[1] > 1
+            self.values = self.values.argmax(1) if one_hot else self.values[:, 0] > 0
+
+    def levels(self, n_levels: int, rows=slice(None)) -> Levels:
+        """The target, cut into levels; several columns of numbers into clusters."""
+        values = self.values[rows]
+        if self.discrete:
+            return Levels.of_categories(values, n_levels)
+        if values.shape[1] == 1:
+            return Levels.of_numbers(values[:, 0].astype(np.float64), n_levels)
+        return Levels.of_clusters(values, n_levels, self.seed)
