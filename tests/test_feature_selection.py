@@ -8,15 +8,23 @@ import pytest
 import torch
 from joblib import parallel_config
 from scipy.special import rel_entr
-from scipy.stats import norm
+from scipy.stats import entropy, multivariate_normal, norm, poisson
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
-from sklearn.feature_selection import SelectFdr, SelectKBest
+from sklearn.feature_selection import SelectFdr, SelectKBest, mutual_info_classif
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skmi import pairwise_mutual_info
+from skmi.feature_selection import (
+    MutualInfoSelector,
+    mutual_info_neural,
+    mutual_info_neural_test,
+)
 from skmi.feature_selection import _neural as neural
-from skmi.feature_selection import mutual_info_neural, mutual_info_neural_test
+from skmi.feature_selection import _selector as selector_module
 from skmi.information import _tables as engine
 from skmi.information._levels import Levels
 from skmi.information._tables import bound_of_tables, fit_tables, log_product
@@ -88,6 +96,23 @@ def test_several_targets_say_more_than_one():
     assert one[0] + 0.05 < both[0] < truth + 0.03 and both[1] < 0.01
 
 
+def test_strong_and_coarse_variables():
+    # half a nat in steps, atoms in a continuum, and many rows: no bias from cutting or correcting
+    rng = np.random.default_rng(30)
+    n = 20_000
+    y = rng.normal(size=n)
+    counts = rng.poisson(np.exp(y))  # whole numbers: nothing is lost, nothing must be added
+    atoms = np.where(rng.random(n) < 0.5, 0.0, 0.9 * y + np.sqrt(1 - 0.81) * rng.normal(size=n))
+    strong = 0.95 * y + np.sqrt(1 - 0.95**2) * rng.normal(size=n)
+    scores = mutual_info_neural(np.column_stack([counts, atoms, strong]), y, random_state=0)
+    grid = norm.ppf((np.arange(1000) + 0.5) / 1000)
+    table = poisson.pmf(np.arange(400)[:, None], np.exp(grid))
+    truth = entropy(table.mean(1)) - entropy(table, axis=0).mean()
+    assert scores[0] == pytest.approx(truth, abs=0.02)
+    assert scores[1] == pytest.approx(-0.25 * np.log(1 - 0.81), abs=0.03)
+    assert scores[2] == pytest.approx(-0.5 * np.log(1 - 0.95**2), abs=0.05)
+
+
 # ---------------------------------------------------------------------------- the engine
 
 
@@ -141,6 +166,64 @@ def test_levels():
     assert len(np.unique(counts.codes)) == 3
     rare = Levels.of_categories(np.r_[np.zeros(50), np.ones(40), np.arange(2, 12)], 4)
     assert rare.n_levels == 4 and np.bincount(rare.codes).tolist() == [50, 40, 1, 9]
+
+
+def test_what_cutting_loses_is_extrapolated():
+    # of a smooth density on a grid: exact at the optimum, up to the fourth power of the width
+    rho, grid = 0.8, np.linspace(-4, 4, 321)
+    middle = (grid[1:] + grid[:-1]) / 2
+    places = np.stack(np.meshgrid(middle, middle, indexing="ij"), axis=-1)
+    density = multivariate_normal(cov=[[1, rho], [rho, 1]]).pdf(places)
+    table = density.reshape(32, 10, 32, 10).sum((1, 3))
+    table = torch.as_tensor(table / table.sum())[None]
+    ratios = table.log() - log_product(table)
+    halves = torch.as_tensor(np.eye(16).repeat(2, axis=0))[None]
+    value = bound_of_tables(ratios, table, log_product(table)).item()
+    lost = engine.lost_by_cutting(ratios, table, halves, halves).item()
+    truth = -0.5 * np.log(1 - rho**2)
+    assert truth - value > 0.005
+    assert abs(value + lost - truth) < 0.1 * (truth - value)
+
+
+def test_what_the_critic_misses_is_estimated_without_bias():
+    # with a critic of 0 it is all of the information, to second order; of chance, nothing
+    rng = np.random.default_rng(31)
+    joint = np.full((4, 4), 1 / 16) + 0.01 * (np.eye(4) - 0.25)
+    truth = rel_entr(joint, np.full((4, 4), 1 / 16)).sum()
+    groups = torch.eye(4, dtype=torch.float64)[None].expand(2_000, 4, 4)
+    for table, expected in ((joint, truth), (np.full((4, 4), 1 / 16), 0)):
+        draws = rng.multinomial(500, table.ravel(), size=2_000).reshape(-1, 4, 4) / 500
+        draws = torch.as_tensor(draws)
+        missed = engine.missed_by_critic(torch.zeros_like(draws), draws, groups, groups, 500)
+        tolerance = 4 * missed.std().item() / 2_000**0.5
+        assert missed.mean().item() == pytest.approx(expected, abs=tolerance + 0.05 * truth)
+
+
+def test_cells_are_the_tuples_of_levels_that_occur():
+    rng = np.random.default_rng(32)
+    a, b = rng.integers(3, size=200), rng.normal(size=200)
+    first, second = Levels.of_categories(a.astype(str), 16), Levels.of_numbers(b, 8)
+    cells = Levels.of_nothing(200, 2, 5).beside(first, second)
+    tuples = np.column_stack([first.codes, second.codes])
+    assert cells.n_levels == len(np.unique(tuples, axis=0)) and cells.known.shape[1:] == (
+        cells.n_levels,
+        5,
+    )
+    same = (tuples[:, None] == tuples).all(2)
+    np.testing.assert_array_equal(cells.codes[:, None] == cells.codes, same)
+    inputs = np.hstack([np.eye(3)[first.codes], second.inputs[second.codes]])
+    np.testing.assert_allclose(cells.inputs[cells.codes], inputs)
+
+
+def test_halves_leave_single_values_alone():
+    values = np.r_[np.zeros(500), np.random.default_rng(33).normal(5, 1, size=500)]
+    levels = Levels.of_numbers(values, 12)
+    halves = levels.halves()
+    zero = halves[levels.codes[0]]
+    assert not levels.wide[levels.codes[0]] and np.sum(halves == zero) == 1
+    assert np.bincount(halves).max() == 2
+    counts = Levels.of_numbers(np.repeat(np.arange(6.0), 30), 12)
+    assert len(np.unique(counts.halves()[counts.codes])) == 6
 
 
 # ------------------------------------------------------------------------------- p-values
@@ -263,3 +346,176 @@ def test_text_must_be_named():
         mutual_info_neural(table, y, discrete_features=False)
     with pytest.raises(ValueError, match="'n_levels' parameter"):
         mutual_info_neural(X, y, n_levels=1)
+
+
+# ------------------------------------------------------------------------------- selector
+
+
+@parametrize_with_checks(
+    [MutualInfoSelector(random_state=0), MutualInfoSelector("joint", random_state=0)]
+)
+def test_conventions(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+def test_joint_finds_an_interaction_among_distractors(continuous):
+    rng = np.random.default_rng(18 + continuous)
+    X = rng.normal(size=(5_000, 52))
+    y = X[:, 17] * X[:, 33] if continuous else (X[:, 17] > 0) ^ (X[:, 33] > 0)
+    selector = MutualInfoSelector("joint", n_features_to_select=2, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(selector.get_support(indices=True), [17, 33])
+    assert (selector.redundancy_[[17, 33]] < -0.2).all()  # synergy
+    if not continuous:  # each has half of log 2
+        together = (selector.scores_ - selector.redundancy_)[[17, 33]].sum()
+        assert 0.55 < together < np.log(2) + 0.01
+        alone = mutual_info_classif(X[:1_000], y[:1_000], random_state=0)[[17, 33]]
+        assert alone.max() < 0.1
+
+
+def redundant_features(n_samples, seed):
+    """Columns 0 and 1 add up to y; 2 to 4 are copies of column 0; the others are noise."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, 8))
+    y = 2 * X[:, 0] + X[:, 1] + 0.5 * rng.normal(size=n_samples)
+    X[:, 2] = X[:, 0]
+    X[:, 3] = np.exp(X[:, 0])
+    X[:, 4] = X[:, 0] + 0.05 * rng.normal(size=n_samples)
+    return X, y
+
+
+@pytest.mark.parametrize("criterion", ["mrmr", "jmi", "cmim", "joint"])
+def test_copies_are_dropped(criterion):
+    X, y = redundant_features(2_000, 20)
+    selector = MutualInfoSelector(criterion, n_features_to_select=2, random_state=0).fit(X, y)
+    chosen = set(selector.get_support(indices=True))
+    assert 1 in chosen and len(chosen & {0, 2, 3, 4}) == 1
+    alone = MutualInfoSelector(n_features_to_select=2, random_state=0).fit(X, y)
+    assert set(alone.get_support(indices=True)) < {0, 2, 3, 4}  # blind to copies
+    assert not alone.redundancy_.any()
+
+
+def test_criteria_are_their_formulas():
+    # from the same engine, written out over the selected features
+    X, y = redundant_features(1_000, 21)
+    X = X[:, [1, 4, 0, 5]]
+    pairs = pairwise_mutual_info(X, random_state=0).to_numpy()
+    selector = MutualInfoSelector("mrmr", n_features_to_select=3, random_state=0).fit(X, y)
+    np.testing.assert_allclose(selector.scores_, mutual_info_neural(X, y, random_state=0))
+    first, second, third, last = np.argsort(selector.ranking_)
+    assert selector.redundancy_[first] == 0
+    # levels are coarser where several columns are looked at
+    for j, chosen in ((second, [first]), (third, [first, second]), (last, [first, second])):
+        truth = pairs[j, chosen].mean()
+        assert selector.redundancy_[j] == pytest.approx(truth, rel=0.35, abs=0.02)
+    assert sorted(selector.ranking_) == [1, 2, 3, 4]
+
+
+def test_conditional_information_of_the_criteria():
+    # of Gaussians: I(X_j; Y | X_s) in closed form
+    rng = np.random.default_rng(22)
+    X = rng.normal(size=(5_000, 3))
+    X[:, 2] = 0.6 * X[:, 0] + 0.8 * X[:, 2]
+    y = X[:, 0] + X[:, 1] + 2 * rng.normal(size=5_000)
+
+    def information(*columns):
+        rows = np.corrcoef(np.column_stack([X[:, columns], y]).T)
+        return -0.5 * np.log(np.linalg.det(rows) / np.linalg.det(rows[:-1, :-1]))
+
+    for criterion in ("cmim", "jmi", "joint"):
+        selector = MutualInfoSelector(criterion, n_features_to_select=2, random_state=0).fit(X, y)
+        first, second, last = np.argsort(selector.ranking_)
+        values = selector.scores_ - selector.redundancy_
+        assert {first, second} == {0, 1} and last == 2
+        truth = information(first, second) - information(first)
+        assert values[second] == pytest.approx(truth, abs=0.04)  # cut into few levels
+        truth = information(first, last) - information(first)  # when the second was chosen
+        assert values[last] == pytest.approx(truth, abs=0.03)
+
+
+def test_screening_is_the_plug_in_interaction():
+    rng = np.random.default_rng(23)
+    columns = [rng.integers(4, size=400).astype(np.uint8) for _ in range(3)]
+    target = ((columns[0] + columns[2]) % 4 > 1).astype(int)
+
+    def information(a, b):
+        table = np.zeros((a.max() + 1, b.max() + 1))
+        np.add.at(table, (a, b), 1 / len(a))
+        return rel_entr(table, np.outer(table.sum(1), table.sum(0))).sum()
+
+    synergies, pairs = selector_module._screen_block(columns, columns, target, 0, 0)
+    assert pairs.tolist()[0] == [0, 2] and len(pairs) == 3
+    for synergy, (i, j) in zip(synergies, pairs, strict=True):
+        truth = information(columns[i] * 4 + columns[j], target)
+        truth -= information(columns[i], target) + information(columns[j], target)
+        assert synergy == pytest.approx(truth - 9 / 800, abs=1e-5)
+
+
+def test_screening_in_blocks(monkeypatch):
+    X = np.random.default_rng(24).normal(size=(1_000, 9))
+    y = (X[:, 1] > 0) ^ (X[:, 7] > 0)
+    monkeypatch.setattr(selector_module, "SCREEN_BLOCK", 4)
+    selector = MutualInfoSelector("joint", n_features_to_select=2, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(selector.get_support(indices=True), [1, 7])
+
+
+def test_selector_in_a_pipeline_and_with_frames():
+    table = pd.DataFrame(redundant_features(600, 25)[0], columns=list("abcdefgh"))
+    y = table["a"] + table["b"] > 0
+    table["kind"] = np.where(y, "plus", "minus")
+    selector = MutualInfoSelector("cmim", n_features_to_select=1, random_state=0)
+    chosen = selector.set_output(transform="pandas").fit_transform(table, y)
+    assert list(chosen.columns) == ["kind"] == list(selector.get_feature_names_out())
+    pipeline = Pipeline([("select", MutualInfoSelector(random_state=0)), ("svm", LinearSVC())])
+    grid = {"select__criterion": ["relevance", "mrmr"], "select__n_features_to_select": [2, 0.5]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(table.drop(columns="kind"), y)
+    assert search.best_params_["select__criterion"] == "mrmr" and search.best_score_ > 0.85
+
+
+def test_selection_does_not_depend_on_chunks_or_jobs(monkeypatch):
+    X, y = redundant_features(400, 26)
+    y = y > 0
+    for criterion in ("cmim", "joint"):
+        selector = MutualInfoSelector(criterion, n_features_to_select=3, random_state=0).fit(X, y)
+        with monkeypatch.context() as patch:
+            patch.setattr(selector_module, "CHUNK_FEATURES", 3)
+            with parallel_config(backend="threading", n_jobs=2):
+                other = clone(selector).fit(X, y)
+        np.testing.assert_array_equal(selector.ranking_, other.ranking_)
+        np.testing.assert_allclose(selector.redundancy_, other.redundancy_, atol=1e-5)
+
+
+def test_dask_cluster_gives_the_same():
+    distributed = pytest.importorskip("distributed")
+    X, y = redundant_features(400, 27)
+    reference = MutualInfoSelector("jmi", n_features_to_select=2, random_state=0).fit(X, y)
+    pairs = pairwise_mutual_info(X, random_state=0)
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(processes=True, **options) as cluster,
+        distributed.Client(cluster) as client,
+        parallel_config(backend="dask", n_jobs=-1),
+    ):
+        assert len({worker["id"] for worker in client.scheduler_info()["workers"].values()}) == 2
+        spread = clone(reference).fit(X, y)
+        spread_pairs = pairwise_mutual_info(X, random_state=0)
+    np.testing.assert_allclose(spread.scores_, reference.scores_, atol=1e-5)
+    np.testing.assert_allclose(spread.redundancy_, reference.redundancy_, atol=1e-5)
+    np.testing.assert_allclose(spread_pairs, pairs, atol=1e-5)
+
+
+def test_bad_selections():
+    X, y = redundant_features(200, 28)
+    with pytest.raises(ValueError, match="n_features_to_select=9 is more than the 8 features"):
+        MutualInfoSelector(n_features_to_select=9).fit(X, y)
+    with pytest.raises(ValueError, match="'criterion' parameter of MutualInfoSelector"):
+        MutualInfoSelector("best").fit(X, y)
+    with pytest.raises(ValueError, match="Column 3 of X contains NaN"):
+        MutualInfoSelector().fit(np.where(np.arange(8) == 3, np.nan, X), y)
+    with pytest.raises(ValueError, match="same number of rows, got 200 and 199"):
+        MutualInfoSelector().fit(X, y[1:])
+    with pytest.warns(UserWarning, match="y is constant"):
+        constant = MutualInfoSelector("mrmr", random_state=0).fit(X, np.zeros(200))
+    assert not constant.scores_.any() and constant.support_.sum() == 4
+    X[:, 5] = 1.0
+    assert MutualInfoSelector("joint", random_state=0).fit(X, y).scores_[5] == 0

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.special import xlogy
+from scipy.stats import entropy
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_random_state, gen_batches
@@ -374,13 +375,14 @@ def _screen_block(first, second, target, i, j) -> tuple[np.ndarray, np.ndarray]:
     a, b = indicators(first), indicators(second)
     counts = np.stack([a[target == c].T @ b[target == c] for c in range(n_target)])
     together = counts.sum(0)
-    # I(X_a, X_b; Y), up to what is the same for all pairs
+    # I(X_a, X_b; Y) - I(X_a; Y) - I(X_b; Y) with I(X; Y) = H(Y) - H(Y | X)
     information = cells(xlogy(counts, counts).sum(0) - xlogy(together, together), (0, 1)) / n
     for hot, shape in ((a, (-1, 1)), (b, (1, -1))):
         with_target = np.stack([hot[target == c].sum(0) for c in range(n_target)])
         alone = with_target.sum(0)
         entropies = xlogy(with_target, with_target).sum(0) - xlogy(alone, alone)
         information -= (cells(entropies, (0,)) / n).reshape(shape)
+    information -= entropy(np.bincount(target))
     n_levels = [np.array([codes.max() for codes in columns]) for columns in (first, second)]
     information -= np.multiply.outer(*n_levels) * (n_target - 1) / (2 * n)
     information = np.where(

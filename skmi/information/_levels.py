@@ -49,10 +49,13 @@ class Levels:
 
     @classmethod
     def of_numbers(cls, values: np.ndarray, n_levels: int) -> "Levels":
-        """Bins of equal width on the scale of normal scores; equal values share one."""
+        """The distinct values, or bins of equal width on the scale of normal scores."""
         ordered = np.sort(values)
-        quantiles = ndtr(np.linspace(-REACH, REACH, n_levels - 1))
-        edges = np.unique(np.quantile(ordered, quantiles))
+        distinct = ordered[np.r_[True, ordered[1:] != ordered[:-1]]]
+        edges = distinct[1:]
+        if len(distinct) > n_levels:
+            quantiles = ndtr(np.linspace(-REACH, REACH, n_levels - 1))
+            edges = np.unique(np.quantile(ordered, quantiles))
         codes = np.searchsorted(edges, values, side="right")
         stops = np.searchsorted(ordered, edges, side="left")
         starts, stops = np.r_[0, stops], np.r_[stops, len(ordered)]

@@ -180,9 +180,7 @@ def product_and_model(ratios, joint) -> tuple[Tensor, Tensor]:
 
 
 def _value(ratios, joint) -> Tensor:
-    """The eta-DV bound of tables at their log ratios."""
-    product, model = product_and_model(ratios, joint)
-    return (joint * ratios).sum((1, 2)) - (model - product).sum((1, 2))
+    return bound_of_tables(ratios, joint, log_product(joint))
 
 
 def _one_hot(groups: list[np.ndarray], n_levels: int, device) -> Tensor:
@@ -209,15 +207,14 @@ def lost_by_cutting(ratios, joint, x_halves, y_halves) -> Tensor:
         _merge(table, x_halves, y_halves) for table in (model, joint, product)
     )
     coarse = (merged.clamp(min=1e-30) / merged_product.clamp(min=1e-30)).log()
-    coarse_value = (merged_joint * coarse).sum((1, 2)) - (merged - merged_product).sum((1, 2))
-    return (_value(ratios, joint) - coarse_value) / 3
+    return (_value(ratios, joint) - _value(coarse, merged_joint)) / 3
 
 
 def missed_by_critic(ratios, joint, x_groups, y_groups, n_rows: int) -> Tensor:
     r"""What the critic has not learned, from rows that it has not seen.
 
     With the ratio :math:`r` of the critic the bound falls short by
-    :math:`KL(p \| q r) pprox \chi^2 / 2`. It is estimated on groups of levels, with what chance
+    :math:`KL(p \| q r) \approx \chi^2 / 2`. It is estimated on groups of levels, with what chance
     adds to it in `n_rows` rows taken off.
     """
     _, model = product_and_model(ratios, joint)
