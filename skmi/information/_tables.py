@@ -373,7 +373,7 @@ class _Adam:
 
     def _reset(self, weights):
         self.weights = weights
-        self.optimizer = torch.optim.Adam(weights.values(), lr=LEARNING_RATE)
+        self.optimizer = torch.optim.Adam(weights.values(), lr=LEARNING_RATE, fused=True)
 
     def step(self, loss):
         self.optimizer.zero_grad()

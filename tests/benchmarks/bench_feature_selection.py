@@ -1,19 +1,24 @@
-"""`mutual_info_neural` beside scikit-learn's scores: accuracy, speed, memory.
+"""`mutual_info_neural` beside scikit-learn's scores: accuracy, speed, memory; the selector.
 
-    python tests/benchmarks/bench_feature_selection.py [accuracy | speed | long]
+    python tests/benchmarks/bench_feature_selection.py [accuracy | speed | long | memory | select]
 
 The features of known information are noisy functions of one target, each with its own strength.
 """
 
 import sys
+import tempfile
+import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import norm, spearmanr, t
 from sklearn.feature_selection import mutual_info_regression
 
 from skmi import MINEEstimator
-from skmi.feature_selection import mutual_info_neural
+from skmi.feature_selection import MutualInfoSelector, mutual_info_neural
 
 
 def noisy_function(y, function, noise, rng):
@@ -72,7 +77,13 @@ def make_features(n_samples, n_features, seed):
     return np.column_stack(columns), y, np.array(truths), np.array(discrete)
 
 
-def accuracy(n_samples=10_000, n_features=200, seed=0):
+def accuracy(n_samples=10_000, n_features=200, seeds=(301, 302, 303)):
+    for seed in seeds:
+        print(f"seed {seed}")
+        _accuracy(n_samples, n_features, seed)
+
+
+def _accuracy(n_samples, n_features, seed):
     X, y, truth, discrete = make_features(n_samples, n_features, seed)
     for name, function in (
         ("skmi", lambda: mutual_info_neural(X, y, discrete_features=discrete, random_state=0)),
@@ -125,6 +136,71 @@ def long(n_samples=200_000, n_features=100):
     print(f"{theirs / ours:.1f} times as fast")
 
 
+def memory(n_samples=1_000_000, n_features=200):
+    """Growth of the peak beyond a memory-mapped table, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/x.dat"
+        rng = np.random.default_rng(0)
+        X = np.memmap(path, dtype=np.float32, mode="w+", shape=(n_samples, n_features))
+        for rows in np.array_split(np.arange(n_samples), 20):
+            X[rows] = rng.normal(size=(len(rows), n_features))
+        y = X[:, 0] + rng.normal(size=n_samples)
+        X.flush()
+        size = X.nbytes
+        del X
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            arguments = path, n_samples, n_features, y.astype(np.float32)
+            growth, seconds = pool.submit(_peak_growth, *arguments).result()
+    print(
+        f"{n_samples} x {n_features} in a memory map of {size / 2**20:.0f} MiB: the peak of "
+        f"private memory grows by {growth / 2**20:.0f} MiB, {seconds:.1f} s"
+    )
+
+
+def _peak_growth(path, n_samples, n_features, y):
+    """Growth of resident memory without the pages of the map, watched by a thread."""
+    X = np.memmap(path, dtype=np.float32, mode="r", shape=(n_samples, n_features))
+    mutual_info_neural(np.ones((100, 2)), np.arange(100.0), random_state=0)  # imports
+    private = Path("/proc/self/statm")
+
+    def usage():
+        resident, shared = map(int, private.read_text().split()[1:3])
+        return (resident - shared) * 4096
+
+    start, peak, done = usage(), [0], threading.Event()
+
+    def watch():
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], usage())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    began = time.perf_counter()
+    mutual_info_neural(X, y, random_state=0)
+    done.set()
+    watcher.join()
+    return peak[0] - start, time.perf_counter() - began
+
+
+def select(n_samples=5_000, n_features=52):
+    """The inputs of an exclusive or among distractors, and how long each criterion takes."""
+    for seed in range(5):
+        X = np.random.default_rng(seed).normal(size=(n_samples, n_features))
+        y = (X[:, 17] > 0) ^ (X[:, 33] > 0)
+        start = time.perf_counter()
+        selector = MutualInfoSelector("joint", n_features_to_select=2, random_state=0).fit(X, y)
+        seconds = time.perf_counter() - start
+        print(f"seed {seed}: found {selector.get_support(indices=True)} in {seconds:.1f} s")
+    X, y, *_ = make_features(10_000, 100, 5)
+    for criterion in ("relevance", "mrmr", "jmi", "cmim", "joint"):
+        selector = MutualInfoSelector(criterion, n_features_to_select=5, n_jobs=2, random_state=0)
+        start = time.perf_counter()
+        selector.fit(X, y)
+        seconds = time.perf_counter() - start
+        print(f"{criterion}: 5 of 100 features, 10,000 rows, in {seconds:.1f} s")
+
+
 if __name__ == "__main__":
-    for part in sys.argv[1:] or ("accuracy", "speed", "long"):
-        {"accuracy": accuracy, "speed": speed, "long": long}[part]()
+    parts = {f.__name__: f for f in (accuracy, speed, long, memory, select)}
+    for part in sys.argv[1:] or parts:
+        parts[part]()

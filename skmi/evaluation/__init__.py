@@ -1,0 +1,14 @@
+"""Measures of what a representation holds, computed with the representation held fixed."""
+
+from skmi.evaluation._probes import knn_probe, linear_probe, mlp_probe
+from skmi.evaluation._reconstruction import ReconstructionDecoder, reconstruction_decoder
+from skmi.evaluation._similarity import ms_ssim
+
+__all__ = [
+    "ReconstructionDecoder",
+    "knn_probe",
+    "linear_probe",
+    "mlp_probe",
+    "ms_ssim",
+    "reconstruction_decoder",
+]
