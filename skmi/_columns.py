@@ -126,7 +126,9 @@ class VariableEncoder:
         wanted, names = np.asarray(self.discrete), self.names_ or []
         try:
             if wanted.dtype.kind in "OU":
-                wanted = [names.index(name) for name in wanted]
+                for name in wanted:
+                    names.index(name)  # complains of a name that is not there
+                wanted = np.isin(np.asarray(names, dtype=object), wanted)
             discrete[wanted if np.size(wanted) else []] = True
         except (IndexError, ValueError) as error:
             raise ValueError(
@@ -180,7 +182,8 @@ class VariableEncoder:
                 warn(
                     f"{name} is read as categories, but most of them occur once: nothing can be "
                     "learned about those. If it is a measurement, say so: with discrete_features "
-                    "for X, target_type='continuous' for y, z_type='continuous' for Z; numbers "
+                    "for X, target_type='continuous' (or discrete_target=False) for y, "
+                    "z_type='continuous' for Z; numbers "
                     "that are stored as text must be converted.",
                     UserWarning,
                 )

@@ -61,26 +61,29 @@ def split_matrix(scores_BB: Tensor) -> tuple[Tensor, Tensor]:
 
     Parameters
     ----------
-    scores_BB : Tensor of shape (B, B)
-        Entry (i, j) is the score of ``(x_i, y_j)``; the diagonal holds the true pairs.
+    scores_BB : Tensor of shape (B, B) or (B, B, ...)
+        Entry (i, j) is the score of ``(x_i, y_j)``; the diagonal holds the true pairs. Further
+        dimensions run over parts of y, such as the places of an image.
 
     Returns
     -------
-    joint_B : Tensor of shape (B,)
+    joint_B : Tensor of shape (B, ...)
         The diagonal.
-    product_BK : Tensor of shape (B, B - 1)
+    product_BK : Tensor of shape (B, B - 1, ...)
         The off-diagonal scores; row i keeps the order of row i of the matrix.
     """
     n_rows = len(scores_BB)
-    if scores_BB.shape != (n_rows, n_rows) or n_rows < 2:
+    if scores_BB.shape[:2] != (n_rows, n_rows) or n_rows < 2:
         raise ValueError(
             "scores_BB must be a square matrix with at least 2 rows (all pairs of a batch), "
             f"got shape {tuple(scores_BB.shape)}."
         )
     # Without its first entry, the flattened matrix is B - 1 runs of B off-diagonal entries,
     # each followed by one diagonal entry.
-    runs = scores_BB.flatten()[1:].view(n_rows - 1, n_rows + 1)
-    return scores_BB.diagonal(), runs[:, :-1].reshape(n_rows, n_rows - 1)
+    parts = scores_BB.shape[2:]
+    runs = scores_BB.flatten(0, 1)[1:].view(n_rows - 1, n_rows + 1, *parts)
+    joint = scores_BB.diagonal().movedim(-1, 0)
+    return joint, runs[:, :-1].reshape(n_rows, n_rows - 1, *parts)
 
 
 def straight_through(value: Tensor, surrogate: Tensor) -> Tensor:
@@ -152,17 +155,19 @@ def infonce(joint: Tensor, product: Tensor) -> Tensor:
 
     Parameters
     ----------
-    joint : Tensor of shape (B,)
+    joint : Tensor of shape (B,) or (B, L)
+        Of L true partners, each is contrasted with the others of the row.
     product : Tensor of shape (B, K - 1)
     """
-    if joint.ndim != 1 or product.ndim != 2 or len(product) != len(joint):
+    if joint.ndim not in (1, 2) or product.ndim != 2 or len(product) != len(joint):
         raise ValueError(
             "infonce contrasts each true pair with the product scores of its own row: joint must "
-            f"have shape (B,) and product (B, K - 1), got {tuple(joint.shape)} and "
+            f"have shape (B,) or (B, L) and product (B, K - 1), got {tuple(joint.shape)} and "
             f"{tuple(product.shape)}."
         )
-    candidates_BK = torch.cat([joint[:, None], product], dim=1)
-    return (joint - candidates_BK.logsumexp(1)).mean() + math.log(candidates_BK.shape[1])
+    joint_BL = joint.reshape(len(joint), -1)
+    candidates = torch.logaddexp(joint_BL, product.logsumexp(1, keepdim=True))
+    return (joint_BL - candidates).mean() + math.log(product.shape[1] + 1)
 
 
 def jsd(joint: Tensor, product: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ __all__ = [
     "BilinearCritic",
     "ConcatCritic",
     "Critic",
+    "EncodeAndDotCritic",
     "GaussianCritic",
     "HybridCritic",
     "InnerProductCritic",
@@ -135,6 +136,27 @@ class SeparableCritic(InnerProductCritic):
 
     def embed_y(self, y):
         return self.y_net(y.flatten(1)) * self.scale
+
+
+class EncodeAndDotCritic(InnerProductCritic):
+    r"""``phi_x(x)' phi_y(y) / sqrt(d)``, of nets with one wide hidden layer beside a linear map.
+
+    The critic of Deep InfoMax for all pairs of a batch (Hjelm et al. 2019, App. A.2, Figure 6).
+    """
+
+    def __init__(self, n_x, n_y, hidden_layer_sizes=(256,), activation="relu", layer_norm=False):
+        super().__init__()
+        options = {"activation": activation, "layer_norm": layer_norm}
+        width = hidden_layer_sizes[0]
+        self.x_linear, self.y_linear = nn.Linear(n_x, width), nn.Linear(n_y, width)
+        self.x_net, self.y_net = (mlp([n, width, width], **options) for n in (n_x, n_y))
+        self.scale = width**-0.25
+
+    def embed_x(self, x):
+        return (self.x_linear(x.flatten(1)) + self.x_net(x.flatten(1))) * self.scale
+
+    def embed_y(self, y):
+        return (self.y_linear(y.flatten(1)) + self.y_net(y.flatten(1))) * self.scale
 
 
 class ConcatCritic(Critic):
@@ -401,6 +423,7 @@ def _whitening(values: Tensor) -> Tensor:
 CRITICS = {
     "bilinear": BilinearCritic,
     "concat": ConcatCritic,
+    "encode-and-dot": EncodeAndDotCritic,
     "hybrid": HybridCritic,
     "inner-product": InnerProductCritic,
     "separable": SeparableCritic,
@@ -425,13 +448,13 @@ def make_critic(
 
     Parameters
     ----------
-    name : {"hybrid", "concat", "separable", "bilinear", "inner-product"}
+    name : {"hybrid", "concat", "separable", "encode-and-dot", "bilinear", "inner-product"}
         The kind of critic.
     n_x, n_y : int
         Number of features of x and of y.
     hidden_layer_sizes, activation, layer_norm
-        Options of the perceptrons inside the first three; the other two have no hidden layers
-        and ignore them.
+        Options of the perceptrons inside the first four, of which ``"encode-and-dot"`` has one
+        hidden layer, of the first width; the other two have no hidden layers and ignore them.
 
     Returns
     -------

@@ -595,7 +595,7 @@ def test_split_matrix_rejects_what_is_not_all_pairs(shape):
         split_matrix(torch.zeros(shape))
 
 
-@pytest.mark.parametrize("shape", [(4,), (2, 2, 2)])
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 2)])
 def test_split_matrix_names_the_shape_of_other_dimensions(shape):
     with pytest.raises(ValueError, match=r"square.*got shape"):
         split_matrix(torch.zeros(shape))
@@ -608,9 +608,23 @@ def test_infonce_rejects_product_scores_without_rows(shape):
     assert str(shape) in str(error.value)
 
 
-def test_infonce_rejects_a_column_of_joint_scores():
+def test_infonce_rejects_an_array_of_joint_scores():
     with pytest.raises(ValueError, match="joint"):
-        infonce(torch.zeros(4, 1), torch.zeros(4, 3))
+        infonce(torch.zeros(4, 1, 1), torch.zeros(4, 3))
+
+
+def test_parts_of_y_are_split_and_contrasted_one_by_one():
+    scores = torch.randn(5, 5, 3, dtype=torch.float64)
+    joint, product = split_matrix(scores)
+    for part in range(3):
+        one = split_matrix(scores[..., part])
+        assert torch.equal(joint[:, part], one[0]) and torch.equal(product[..., part], one[1])
+    others = product.flatten(1)  # all parts of the others are candidates
+    parts = torch.stack([infonce(joint[:, part], others) for part in range(3)])
+    assert close(infonce(joint, others), parts.mean())
+    own = torch.cat([joint[:1, 0], others[0]])
+    expected = own.log_softmax(0)[0] + math.log(len(own))
+    assert close(infonce(joint[:1, :1], others[:1]), expected)
 
 
 @given(scores=scores_of((3, 4)), constant=st.floats(-1000, 1000))

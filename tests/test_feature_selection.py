@@ -8,10 +8,15 @@ import pytest
 import torch
 from joblib import parallel_config
 from scipy.special import rel_entr
-from scipy.stats import entropy, multivariate_normal, norm, poisson
+from scipy.stats import entropy, multivariate_normal, norm, poisson, spearmanr
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
-from sklearn.feature_selection import SelectFdr, SelectKBest, mutual_info_classif
+from sklearn.feature_selection import (
+    SelectFdr,
+    SelectKBest,
+    mutual_info_classif,
+    mutual_info_regression,
+)
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
@@ -25,8 +30,9 @@ from skmi.feature_selection import (
 )
 from skmi.feature_selection import _neural as neural
 from skmi.feature_selection import _selector as selector_module
+from skmi.information import _pairwise as pairwise_module
 from skmi.information import _tables as engine
-from skmi.information._levels import Levels
+from skmi.information._levels import ColumnReader, Levels, number_categories
 from skmi.information._tables import bound_of_tables, fit_tables, log_product
 
 RHO = np.array([0.0, 0.3, 0.6, 0.9])
@@ -113,6 +119,79 @@ def test_strong_and_coarse_variables():
     assert scores[2] == pytest.approx(-0.5 * np.log(1 - 0.95**2), abs=0.05)
 
 
+def test_whole_numbers_are_numbers_where_they_are_many():
+    X, y = gaussians(3_000, 34)
+    for unit in (100, 5):  # hundreds of values; dozens, read as labels
+        scores = mutual_info_neural(X, np.round(unit * y), random_state=0)
+        np.testing.assert_allclose(scores, NATS, atol=0.06)
+
+
+def test_categories_in_excess_are_grouped_with_a_warning():
+    rng = np.random.default_rng(35)
+    codes = rng.integers(80, size=4_000)
+    names = np.char.add("c", codes.astype(str))
+    with pytest.warns(UserWarning, match="Column 'code' of X has 80 categories: the 25 rarest"):
+        mutual_info_neural(pd.DataFrame({"code": names}), codes % 2, random_state=0)
+    with pytest.warns(UserWarning, match="y has 80 categories"):
+        mutual_info_neural(codes[:, None] % 2, names, random_state=0)
+
+
+def test_categories_by_mask_index_and_name():
+    rng = np.random.default_rng(36)
+    codes = rng.permutation(12)[rng.integers(12, size=4_000)]  # numbers without an order
+    y = (codes * 7 % 12) // 4
+    X = np.column_stack([rng.normal(size=4_000), codes])
+    table = pd.DataFrame(X, columns=["noise", "code"])
+    reference = mutual_info_neural(X, y, discrete_features=[False, True], random_state=0)
+    assert reference[1] == pytest.approx(np.log(3), abs=0.02)
+    for values, which in ((X, [1]), (table, ["code"]), (table, [False, True])):
+        scores = mutual_info_neural(values, y, discrete_features=which, random_state=0)
+        np.testing.assert_allclose(scores, reference)
+    twice = pd.concat([table["code"], table["code"]], axis=1)
+    assert ColumnReader(twice, ["code"]).discrete.all()
+
+
+def test_numbers_of_categories_are_their_order():
+    values = np.array([10, 2, 1, 10, 1], dtype=object)
+    assert number_categories(values, "x").tolist() == [2, 1, 0, 2, 0]
+    assert number_categories(values.astype(int), "x").tolist() == [2, 1, 0, 2, 0]
+    mixed = np.array([1, "1", "b", 1], dtype=object)
+    assert len(set(number_categories(mixed, "x"))) == 3
+    with pytest.raises(TypeError, match="Column 'c' of X has values that cannot be categories"):
+        number_categories(np.array([[1], [2], None], dtype=object)[:2], "Column 'c' of X")
+
+
+def test_lists_of_numbers_and_text():
+    rng = np.random.default_rng(37)
+    y = rng.normal(size=500)
+    rows = [[value, "a" if value > 0 else "b"] for value in y]
+    scores = mutual_info_neural(rows, y, random_state=0)
+    selector = MutualInfoSelector(random_state=0).fit(rows, y)
+    np.testing.assert_allclose(selector.scores_, scores)
+    assert scores[0] > 1 > scores[1] > 0.5
+
+
+def test_few_rows_are_warned_of():
+    X, y = gaussians(60, 38)
+    with pytest.warns(UserWarning, match="n_samples=60: with fewer than 100 rows"):
+        mutual_info_neural(X, y, random_state=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [41, 42])
+def test_known_information_beside_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    y, truth = rng.normal(size=10_000), np.tile([0.0, 0.05, 0.2, 0.5, 0.8], 12)
+    rho = np.sqrt(1 - np.exp(-2 * truth))
+    X = rho * y[:, None] + np.sqrt(1 - rho**2) * rng.normal(size=(10_000, 60))
+    X[:, ::2] = np.sinh(2 * X[:, ::2])  # heavy tails
+    scores = mutual_info_neural(X, y, random_state=seed)
+    theirs = mutual_info_regression(X, y, random_state=seed)
+    assert np.abs(scores - truth).mean() < np.abs(theirs - truth).mean()
+    assert spearmanr(scores, truth).statistic > 0.97
+    assert np.mean(scores[truth == 0] > scores[truth >= 0.05].min()) <= 0.01
+
+
 # ---------------------------------------------------------------------------- the engine
 
 
@@ -164,7 +243,7 @@ def test_levels():
     assert np.all(np.diff(levels.codes[order]) >= 0)  # bins are intervals
     counts = Levels.of_numbers(np.repeat([0.0, 1.0, 5.0], [900, 90, 10]), 20)
     assert len(np.unique(counts.codes)) == 3
-    rare = Levels.of_categories(np.r_[np.zeros(50), np.ones(40), np.arange(2, 12)], 4)
+    rare = Levels.of_categories(np.repeat(np.arange(12), [50, 40] + [1] * 10), 4)
     assert rare.n_levels == 4 and np.bincount(rare.codes).tolist() == [50, 40, 1, 9]
 
 
@@ -182,7 +261,7 @@ def test_what_cutting_loses_is_extrapolated():
     lost = engine.lost_by_cutting(ratios, table, halves, halves).item()
     truth = -0.5 * np.log(1 - rho**2)
     assert truth - value > 0.005
-    assert abs(value + lost - truth) < 0.1 * (truth - value)
+    assert abs(value + lost - truth) < 0.2 * (truth - value)
 
 
 def test_what_the_critic_misses_is_estimated_without_bias():
@@ -202,7 +281,7 @@ def test_what_the_critic_misses_is_estimated_without_bias():
 def test_cells_are_the_tuples_of_levels_that_occur():
     rng = np.random.default_rng(32)
     a, b = rng.integers(3, size=200), rng.normal(size=200)
-    first, second = Levels.of_categories(a.astype(str), 16), Levels.of_numbers(b, 8)
+    first, second = Levels.of_categories(a, 16), Levels.of_numbers(b, 8)
     cells = Levels.of_nothing(200, 2, 5).beside(first, second)
     tuples = np.column_stack([first.codes, second.codes])
     assert cells.n_levels == len(np.unique(tuples, axis=0)) and cells.known.shape[1:] == (
@@ -365,7 +444,7 @@ def test_joint_finds_an_interaction_among_distractors(continuous):
     y = X[:, 17] * X[:, 33] if continuous else (X[:, 17] > 0) ^ (X[:, 33] > 0)
     selector = MutualInfoSelector("joint", n_features_to_select=2, random_state=0).fit(X, y)
     np.testing.assert_array_equal(selector.get_support(indices=True), [17, 33])
-    assert (selector.redundancy_[[17, 33]] < -0.2).all()  # synergy
+    assert (selector.redundancy_[[17, 33]] < -0.15).all()  # synergy
     if not continuous:  # each has half of log 2
         together = (selector.scores_ - selector.redundancy_)[[17, 33]].sum()
         assert 0.55 < together < np.log(2) + 0.01
@@ -454,7 +533,7 @@ def test_screening_is_the_plug_in_interaction():
 def test_screening_in_blocks(monkeypatch):
     X = np.random.default_rng(24).normal(size=(1_000, 9))
     y = (X[:, 1] > 0) ^ (X[:, 7] > 0)
-    monkeypatch.setattr(selector_module, "SCREEN_BLOCK", 4)
+    monkeypatch.setattr(selector_module, "SCREEN_CELLS", 1)
     selector = MutualInfoSelector("joint", n_features_to_select=2, random_state=0).fit(X, y)
     np.testing.assert_array_equal(selector.get_support(indices=True), [1, 7])
 
@@ -472,6 +551,18 @@ def test_selector_in_a_pipeline_and_with_frames():
     assert search.best_params_["select__criterion"] == "mrmr" and search.best_score_ > 0.85
 
 
+def test_selector_with_several_outputs_and_few_samples(tmp_path):
+    X, _ = redundant_features(1_000, 29)
+    outputs = np.column_stack([X[:, 0] > 0, X[:, 1] > 0]).astype(float)
+    stored = np.memmap(tmp_path / "x.dat", dtype=np.float64, mode="w+", shape=X.shape)
+    stored[:] = X
+    options = {"n_features_to_select": 2, "max_samples": 400, "random_state": 0}
+    selector = MutualInfoSelector("jmi", **options).fit(stored, outputs)
+    chosen = set(selector.get_support(indices=True))
+    assert 1 in chosen and len(chosen & {0, 2, 3, 4}) == 1
+    np.testing.assert_array_equal(selector.ranking_, clone(selector).fit(X, outputs).ranking_)
+
+
 def test_selection_does_not_depend_on_chunks_or_jobs(monkeypatch):
     X, y = redundant_features(400, 26)
     y = y > 0
@@ -485,20 +576,27 @@ def test_selection_does_not_depend_on_chunks_or_jobs(monkeypatch):
         np.testing.assert_allclose(selector.redundancy_, other.redundancy_, atol=1e-5)
 
 
-def test_dask_cluster_gives_the_same():
+def test_dask_cluster_gives_the_same(monkeypatch):
     distributed = pytest.importorskip("distributed")
     X, y = redundant_features(400, 27)
     reference = MutualInfoSelector("jmi", n_features_to_select=2, random_state=0).fit(X, y)
     pairs = pairwise_mutual_info(X, random_state=0)
+    for module, name in (
+        (neural, "CHUNK_FEATURES"),
+        (selector_module, "CHUNK_FEATURES"),
+        (pairwise_module, "CHUNK_PAIRS"),
+    ):
+        monkeypatch.setattr(module, name, 3)
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with (
         distributed.LocalCluster(processes=True, **options) as cluster,
         distributed.Client(cluster) as client,
         parallel_config(backend="dask", n_jobs=-1),
     ):
-        assert len({worker["id"] for worker in client.scheduler_info()["workers"].values()}) == 2
         spread = clone(reference).fit(X, y)
         spread_pairs = pairwise_mutual_info(X, random_state=0)
+        executed = client.run(lambda dask_worker: dask_worker.state.executed_count)
+    assert min(executed.values()) > 0
     np.testing.assert_allclose(spread.scores_, reference.scores_, atol=1e-5)
     np.testing.assert_allclose(spread.redundancy_, reference.redundancy_, atol=1e-5)
     np.testing.assert_allclose(spread_pairs, pairs, atol=1e-5)

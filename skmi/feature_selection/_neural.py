@@ -56,9 +56,10 @@ def mutual_info_neural(
         those of categorical, string or boolean dtype.
     discrete_target : "auto" or bool, default="auto"
         Whether y holds labels. ``"auto"``: if it is no table of numbers, or whole numbers with
-        few distinct values.
+        few distinct values, `n_levels` at most.
     n_levels : int, default=56
-        Largest number of levels of a column. The logarithm of it bounds what can be found.
+        Largest number of levels of a column; of numbers not more than the square root of the
+        number of rows. Scores hardly exceed half the logarithm of it, 2 nats.
     n_jobs : int or None, default=None
         Chunks of features at once, through joblib.
     device : str, default="auto"
@@ -75,6 +76,11 @@ def mutual_info_neural(
     ------
     ValueError, TypeError
         For data that cannot be used; the message names the column.
+
+    Warns
+    -----
+    UserWarning
+        If y is constant, or a column has more categories than `n_levels`.
 
     See Also
     --------
@@ -142,7 +148,8 @@ def mutual_info_neural_test(
 def _score(X, y, discrete_features, discrete_target, n_levels, n_jobs, device, random_state):
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     columns = ColumnReader(X, discrete_features)
-    target = TargetReader(y, discrete_target, n_rows=columns.n_rows, seed=seed).levels(n_levels)
+    options = {"n_rows": columns.n_rows, "n_levels": n_levels, "seed": seed}
+    target = TargetReader(y, discrete_target, **options).levels(n_levels)
     critics = TableCritics(columns.n_rows, device=infer_device(device), seed=seed)
     return score_columns(critics, columns, target, n_levels, n_jobs=n_jobs)
 
@@ -150,12 +157,12 @@ def _score(X, y, discrete_features, discrete_target, n_levels, n_jobs, device, r
 def score_columns(critics, columns, target, n_levels, *, n_jobs) -> tuple[np.ndarray, np.ndarray]:
     """Scores and p-values of all columns, which are read in chunks."""
     chunks = Parallel(n_jobs=n_jobs)(
-        delayed(_score_chunk)(critics, columns, features, target, n_levels)
+        delayed(_score_chunk)(critics, columns.part(features), target, n_levels)
         for features in gen_batches(columns.n_columns, CHUNK_FEATURES)
     )
     return tuple(np.concatenate(values) for values in zip(*chunks, strict=True))
 
 
-def _score_chunk(critics, columns, features, target, n_levels):
-    levels = [columns.levels(j, n_levels) for j in range(features.start, features.stop)]
+def _score_chunk(critics, columns, target, n_levels):
+    levels = columns.all_levels(n_levels)
     return critics.information(levels, [target] * len(levels))

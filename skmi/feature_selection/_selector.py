@@ -21,9 +21,9 @@ __all__ = ["MutualInfoSelector"]
 
 #: Levels of a column alone, and where several columns are looked at together.
 N_LEVELS, FEW_LEVELS = 56, 16
-#: Levels of a column where all pairs are screened, features of a block of them, and how many of
-#: the pairs are kept and, in each step, looked at.
-SCREEN_LEVELS, SCREEN_BLOCK, SCREEN_KEPT, SCREEN_LOOKED = 4, 256, 1024, 16
+#: Levels of a column where all pairs are screened, largest arrays of this, and how many of the
+#: pairs are kept and, in each step, looked at.
+SCREEN_LEVELS, SCREEN_CELLS, SCREEN_KEPT, SCREEN_LOOKED = 4, 2**26, 1024, 16
 
 
 class MutualInfoSelector(SelectorMixin, BaseEstimator):
@@ -44,6 +44,7 @@ class MutualInfoSelector(SelectorMixin, BaseEstimator):
     ``jmi`` ranks features as :math:`\sum_s I(X_j, X_s; Y)` does. ``joint`` also looks at pairs of
     features, and takes one that adds more for each of its two features than the best single
     feature does; so it finds the inputs of an exclusive or, each of which says nothing alone.
+    Where only one more feature is to be chosen, pairs are not looked at.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ class MutualInfoSelector(SelectorMixin, BaseEstimator):
         few distinct values.
     max_samples : int or None, default=5_000
         Rows, drawn at random, that ``jmi``, ``cmim`` and ``joint`` use for several features
-        together. None: all.
+        together. None: all, which takes time and memory in proportion for ``joint``.
     n_jobs : int or None, default=None
         Chunks of features at once, through joblib.
     device : str, default="auto"
@@ -74,8 +75,9 @@ class MutualInfoSelector(SelectorMixin, BaseEstimator):
     redundancy_ : ndarray of shape (n_features,)
         What the criterion took off the score for the sake of the features chosen before, in
         nats: for ``mrmr`` the mean of :math:`I(X_j; X_s)`; for the others what these have
-        already said, which is negative where j says more together with them. Of features that
-        were not chosen, when the last one was.
+        already said, which is negative where j says more together with them. It contains
+        what coarser levels lose of the score. Of features that were not chosen, when the last
+        one was.
     ranking_ : ndarray of int of shape (n_features,)
         1 for the feature that was chosen first. Those that were not chosen follow in the order
         of the criterion.
@@ -170,14 +172,15 @@ class MutualInfoSelector(SelectorMixin, BaseEstimator):
             If y is constant: then no feature is better than another.
         """
         self._validate_params()
-        table = hasattr(X, "iloc")
-        options = {"dtype": None, "ensure_all_finite": False, "skip_check_array": table}
+        plain = isinstance(X, np.ndarray)
+        options = {"dtype": None, "ensure_all_finite": False, "skip_check_array": not plain}
         validated = validate_data(self, X, None if y is None else "no_validation", **options)
         n_selected = self._count()
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         device = infer_device(self.device)
-        columns = ColumnReader(X if table else validated, self.discrete_features)
-        target = TargetReader(y, self.discrete_target, n_rows=columns.n_rows, seed=seed)
+        columns = ColumnReader(validated if plain else X, self.discrete_features)
+        options = {"n_rows": columns.n_rows, "n_levels": N_LEVELS, "seed": seed}
+        target = TargetReader(y, self.discrete_target, **options)
         critics = TableCritics(columns.n_rows, device=device, seed=seed)
         self.scores_, _ = score_columns(
             critics, columns, target.levels(N_LEVELS), N_LEVELS, n_jobs=self.n_jobs
@@ -243,9 +246,7 @@ class _Search:
         values = self.relevance.copy()
         if criterion == "relevance":
             return list(np.argsort(-values, kind="stable")[:n_selected]), values
-        self.levels = [
-            self.columns.levels(j, FEW_LEVELS, self.rows) for j in range(self.columns.n_columns)
-        ]
+        self.levels = self.columns.all_levels(FEW_LEVELS, self.rows, tell=False)
         step = {"mrmr": self._mrmr, "jmi": self._jmi, "cmim": self._cmim, "joint": self._joint}
         order, self.past = [], []
         self.given = Levels.of_nothing(len(self.target.codes), N_FOLDS, self.target.n_levels)
@@ -325,7 +326,8 @@ class _Search:
         """
         coarse = [_coarse(column) for column in self.levels]
         target = _coarse(self.target) if self.target.own == OWN_OF_BINS else self.target.codes
-        blocks = list(gen_batches(len(coarse), SCREEN_BLOCK))
+        size = int(np.clip(SCREEN_CELLS // (SCREEN_LEVELS * len(target)), 4, 256))
+        blocks = list(gen_batches(len(coarse), size))
         found = Parallel(n_jobs=self.n_jobs)(
             delayed(_screen_block)(coarse[a], coarse[b], target, a.start, b.start)
             for i, a in enumerate(blocks)

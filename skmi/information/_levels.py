@@ -4,6 +4,7 @@ A level is a category or a quantile bin of numbers. Cutting loses a little infor
 none (data processing).
 """
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,10 +13,13 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_array
 
 from skmi._columns import VariableEncoder, _is_missing, _names
+from skmi.exceptions import warn
 from skmi.preprocessing import NormalScores
 
 __all__ = ["ColumnReader", "Levels", "TargetReader"]
 
+#: Rows below which estimates are far too low.
+FEWEST_ROWS = 100
 #: Normal score of the outermost edges of bins.
 REACH = 2.75
 #: Share of a level's own embedding: of categories, and where levels have an order.
@@ -55,7 +59,7 @@ class Levels:
         edges = distinct[1:]
         if len(distinct) > n_levels:
             quantiles = ndtr(np.linspace(-REACH, REACH, n_levels - 1))
-            edges = np.unique(np.quantile(ordered, quantiles))
+            edges = np.unique(np.quantile(ordered, quantiles, method="higher"))
         codes = np.searchsorted(edges, values, side="right")
         stops = np.searchsorted(ordered, edges, side="left")
         starts, stops = np.r_[0, stops], np.r_[stops, len(ordered)]
@@ -64,14 +68,14 @@ class Levels:
         return cls._ordered(codes, wide, OWN_OF_BINS)
 
     @classmethod
-    def of_categories(cls, values: np.ndarray, n_levels: int) -> "Levels":
-        """Categories, in the order of their values; the rarest share the last level."""
-        categories, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-        if len(categories) > n_levels:
-            rank = np.empty(len(categories), dtype=int)
-            rank[np.argsort(-counts, kind="stable")] = np.arange(len(categories))
+    def of_categories(cls, codes: np.ndarray, n_levels: int) -> "Levels":
+        """Categories, by their number in order; the rarest share the last level."""
+        counts = np.bincount(codes)
+        if len(counts) > n_levels:
+            rank = np.empty(len(counts), dtype=int)
+            rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
             codes = np.minimum(rank, n_levels - 1)[codes]
-        codes, n_levels = codes.ravel(), min(len(categories), n_levels)
+        n_levels = min(len(counts), n_levels)
         return cls._ordered(codes, np.zeros(n_levels, dtype=bool), OWN_OF_CATEGORIES)
 
     @classmethod
@@ -135,8 +139,51 @@ class Levels:
         return groups
 
 
+def n_levels_for(n_samples: int, n_levels: int) -> int:
+    """Fewer levels of numbers where there are few rows."""
+    return int(min(n_levels, max(4, round(n_samples**0.5))))
+
+
+def number_categories(values: np.ndarray, name: str) -> np.ndarray:
+    """The number of each value among the distinct ones in order."""
+    if values.dtype.kind in "biufUS":
+        return np.unique(values, return_inverse=True)[1].ravel()
+    try:
+        distinct = set(values)
+    except TypeError as error:
+        raise TypeError(
+            f"{name} has values that cannot be categories ({error}). Use strings or numbers."
+        ) from error
+    if any(map(_is_missing, distinct)):
+        raise ValueError(f"{name} contains missing values. Drop these rows, or fill them.")
+    try:
+        ordered = sorted(distinct)
+    except TypeError:  # of several types
+        ordered = sorted(distinct, key=lambda value: (type(value).__name__, str(value)))
+    number = {value: i for i, value in enumerate(ordered)}
+    return np.fromiter((number[value] for value in values), dtype=np.int64, count=len(values))
+
+
+def warn_of_grouping(name: str, n_categories: int, n_levels: int) -> None:
+    if n_categories > n_levels:
+        warn(
+            f"{name} has {n_categories} categories: the {n_categories - n_levels + 1} rarest are "
+            "taken together, and what tells them apart is not counted. Raise n_levels, or say "
+            "that they are numbers.",
+            UserWarning,
+        )
+
+
 class ColumnReader:
-    """The columns of X, read and checked when they are asked for."""
+    """The columns of X, read and checked when they are asked for.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_columns)
+    discrete_features : "auto", bool or array-like
+    name : str
+        What messages call X.
+    """
 
     def __init__(self, X, discrete_features, name="X"):
         self.name = name
@@ -152,20 +199,42 @@ class ColumnReader:
             encoder.names_ = _names(table)
             self.table, self.discrete = table, encoder._find_discrete(table)
         self.n_rows, self.n_columns = self.table.shape
+        self.labels = _names(self.table) or list(range(self.n_columns))
         if self.n_rows < 8:
             raise ValueError(f"n_samples={self.n_rows} is too few: it takes at least 8 rows.")
+        if self.n_rows < FEWEST_ROWS:
+            warn(
+                f"n_samples={self.n_rows}: with fewer than {FEWEST_ROWS} rows the estimates are "
+                "far too low, and strong relations may rank below weaker ones. Use more rows.",
+                UserWarning,
+            )
 
-    def levels(self, j: int, n_levels: int, rows=slice(None)) -> Levels:
-        """Column j, cut into levels."""
-        column = self.table.iloc[:, j] if hasattr(self.table, "iloc") else self.table[:, j]
-        values = np.asarray(column)[rows]
-        label = self.table.columns[j] if hasattr(self.table, "columns") else j
-        name = f"Column {label!r} of {self.name}"
+    def part(self, columns: slice) -> "ColumnReader":
+        """A reader of some columns; an array in a file stays there."""
+        part = copy(self)
+        frame = hasattr(self.table, "iloc")
+        part.table = self.table.iloc[:, columns] if frame else self.table[:, columns]
+        part.discrete, part.labels = self.discrete[columns], self.labels[columns]
+        part.n_columns = len(part.labels)
+        return part
+
+    def all_levels(self, n_levels: int, rows=slice(None), *, tell: bool = True) -> list[Levels]:
+        """All columns, cut into levels; `tell` whether categories are grouped."""
+        frame = hasattr(self.table, "iloc")
+        # an array in one go: column by column every page of a file would be read many times
+        table = self.table.iloc[rows] if frame else np.array(self.table[rows], order="F")
+        columns = (table.iloc[:, j] if frame else table[:, j] for j in range(self.n_columns))
+        return [
+            self._levels(j, np.asarray(column), n_levels, tell) for j, column in enumerate(columns)
+        ]
+
+    def _levels(self, j, values, n_levels, tell) -> Levels:
+        name = f"Column {self.labels[j]!r} of {self.name}"
         if self.discrete[j]:
-            labels = values.astype(object)
-            if any(map(_is_missing, set(labels))):
-                raise ValueError(f"{name} contains missing values. Drop these rows, or fill them.")
-            return Levels.of_categories(labels.astype(str), n_levels)
+            codes = number_categories(values, name)
+            if tell:
+                warn_of_grouping(name, codes.max() + 1, n_levels)
+            return Levels.of_categories(codes, n_levels)
         try:
             numbers = np.asarray(values, dtype=np.float64)
         except (TypeError, ValueError) as error:
@@ -174,30 +243,48 @@ class ColumnReader:
             ) from error
         if not np.isfinite(numbers).all():
             raise ValueError(f"{name} contains NaN or infinity. Drop these rows, or impute them.")
-        return Levels.of_numbers(numbers, n_levels)
+        return Levels.of_numbers(numbers, n_levels_for(len(numbers), n_levels))
 
 
 class TargetReader:
-    """The target of features."""
+    """The target of features.
 
-    def __init__(self, y, discrete_target, *, n_rows: int, seed: int):
-        encoder = VariableEncoder("y", discrete_target, codes=isinstance(discrete_target, str))
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    discrete_target : "auto" or bool
+        ``"auto"`` takes whole numbers with up to `n_levels` values for labels.
+    n_rows : int
+        Rows of X.
+    n_levels : int
+    seed : int
+        Of clusters of several columns.
+    """
+
+    def __init__(self, y, discrete_target, *, n_rows: int, n_levels: int, seed: int):
+        auto = isinstance(discrete_target, str)
+        encoder = VariableEncoder("y", discrete_target, codes=auto)
         values = encoder.fit_transform(y)
+        labels = len(encoder.discrete_) == 1 and encoder.discrete_.all()
+        if auto and labels and values.shape[1] > n_levels and np.asarray(y).dtype.kind in "biuf":
+            labels, values = False, np.asarray(y, dtype=np.float64)
         if len(values) != n_rows:
             raise ValueError(
                 f"X and y must have the same number of rows, got {n_rows} and {len(values)}."
             )
-        self.values, self.seed = values.reshape(n_rows, -1), seed
-        self.discrete = len(encoder.discrete_) == 1 and encoder.discrete_.all()
-        if self.discrete:
+        self.values, self.labels, self.seed = values.reshape(n_rows, -1), labels, seed
+        self.n_label_levels = n_levels
+        if labels:
             one_hot = self.values.shape[1] > 1
-            self.values = self.values.argmax(1) if one_hot else self.values[:, 0] > 0
+            self.values = self.values.argmax(1) if one_hot else (self.values[:, 0] > 0).astype(int)
+            warn_of_grouping("y", self.values.max() + 1, n_levels)
 
     def levels(self, n_levels: int, rows=slice(None)) -> Levels:
         """The target, cut into levels; several columns of numbers into clusters."""
         values = self.values[rows]
-        if self.discrete:
-            return Levels.of_categories(values, n_levels)
+        if self.labels:
+            return Levels.of_categories(values, self.n_label_levels)
+        n_levels = n_levels_for(len(values), n_levels)
         if values.shape[1] == 1:
             return Levels.of_numbers(values[:, 0].astype(np.float64), n_levels)
         return Levels.of_clusters(values, n_levels, self.seed)

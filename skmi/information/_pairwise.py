@@ -113,7 +113,7 @@ def pairwise_mutual_info(
 def _estimate_together(table, pairs, n_jobs, device, seed):
     """All pairs from one batched network."""
     reader = ColumnReader(table, "auto", name="data")
-    levels = [reader.levels(j, N_LEVELS) for j in range(reader.n_columns)]
+    levels = reader.all_levels(N_LEVELS)
     critics = TableCritics(reader.n_rows, device=infer_device(device or "auto"), seed=seed)
 
     x, y = ([levels[pair[side]] for pair in pairs] for side in (0, 1))

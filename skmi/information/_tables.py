@@ -31,7 +31,7 @@ MAX_STEPS, LEARNING_RATE, CHECK_EVERY = 600, 1e-2, 5
 PATIENCE, TOLERANCE = 12, 1e-4
 #: Folds, and the part of the training rows of each that tells when to stop.
 N_FOLDS, STOP_FRACTION = 2, 0.2
-#: Most numbers in one array of a batch (32 MB), and most models in a batch.
+#: Most numbers in one array of a batch of several tables (32 MB), and most models in a batch.
 MAX_NUMBERS, MAX_MODELS = 2**23, 128
 #: Most groups of levels of one variable in the test of what a critic has missed.
 MAX_GROUPS = 28
@@ -113,22 +113,24 @@ class TableCritics:
         for i, (a, b) in enumerate(zip(x, y, strict=True)):
             shape = _round_up(a.n_levels), _round_up(b.n_levels)
             batches[shape, a.inputs.shape[1], b.inputs.shape[1], a.own > 0].append(i)
-        for (shape, *_), pairs in batches.items():
-            largest = max(np.prod(shape), sum(shape) * HIDDEN)
-            size = int(np.clip(MAX_NUMBERS // largest, N_FOLDS, MAX_MODELS)) // N_FOLDS
-            for batch in (pairs[k : k + size] for k in range(0, len(pairs), size)):
-                with threadpool_limits(1, user_api="openmp"):
-                    fit, stop, test = self._tables(x, y, batch, shape)
-                    ratios = fit_tables(
-                        self._inputs(x, batch, shape[0]),
-                        self._inputs(y, batch, shape[1]),
-                        fit,
-                        stop,
-                        known=self._known(x, batch, fit.shape),
-                        seed=self.seed,
-                    )
-                train = (1 - STOP_FRACTION) * fit + STOP_FRACTION * stop
-                yield batch, ratios, (train, test)
+        with threadpool_limits(1, user_api="openmp"):
+            for (shape, *_), pairs in batches.items():
+                largest = max(np.prod(shape), sum(shape) * HIDDEN)
+                size = int(np.clip(MAX_NUMBERS // largest, N_FOLDS, MAX_MODELS)) // N_FOLDS
+                for batch in (pairs[k : k + size] for k in range(0, len(pairs), size)):
+                    yield batch, *self._fit_batch(x, y, batch, shape)
+
+    def _fit_batch(self, x, y, batch, shape):
+        fit, stop, test = self._tables(x, y, batch, shape)
+        ratios = fit_tables(
+            self._inputs(x, batch, shape[0]),
+            self._inputs(y, batch, shape[1]),
+            fit,
+            stop,
+            known=self._known(x, batch, fit.shape),
+            seed=self.seed,
+        )
+        return ratios, ((1 - STOP_FRACTION) * fit + STOP_FRACTION * stop, test)
 
     def _tables(self, x, y, pairs, shape) -> Tensor:
         """Joint probabilities, shape (3, M, x levels, y levels)."""

@@ -37,7 +37,7 @@ def noisy_function(y, function, noise, rng):
 
 
 def make_features(n_samples, n_features, seed):
-    """X, y and the information of each column about y; a fifth of the columns are independent."""
+    """X, y and the information of each column about y; a sixth of the columns are independent."""
     rng = np.random.default_rng(seed)
     y = rng.normal(size=n_samples)
     columns, truths, discrete = [], [], []
@@ -58,8 +58,8 @@ def make_features(n_samples, n_features, seed):
             column, truth = noisy_function(
                 y, lambda v: np.sin(3 * v), np.exp(rng.uniform(-1, 1.5)), rng
             )
-        elif kind == "discrete":  # a noisy sign, with 3 or 4 categories
-            n_categories = 2 + j % 3
+        elif kind == "discrete":  # a noisy sign, with 2 to 4 categories
+            n_categories = 2 + j // 6 % 3
             flip = rng.uniform(0.05, 0.9)
             clean = np.floor(norm.cdf(y) * n_categories)
             column = np.where(

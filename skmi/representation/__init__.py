@@ -1,0 +1,5 @@
+"""Representations that keep information: transformers."""
+
+from skmi.representation.dim import DIMTransformer
+
+__all__ = ["DIMTransformer"]

@@ -1,0 +1,374 @@
+"""What transformers share that learn a representation: rows of any shape in, columns out."""
+
+import copy
+import math
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+
+from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
+from skmi.exceptions import ConvergenceWarning, warn
+from skmi.networks.encoders import Encoder
+from skmi.training import Player, Trainer
+
+__all__ = ["BaseRepresentation"]
+
+#: Rows that go through a network at once where nothing is trained.
+EVALUATION_ROWS = 1024
+#: Fewest rows that are held out to tell when to stop.
+FEWEST_STOP_ROWS = 16
+
+
+class _SeedNoise(Callback):
+    """Seed the objective's generator anew in each epoch, so that training can be resumed."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        epoch = net.n_epochs_before_ + len(net.history)
+        net.module_.generator = torch.Generator(net.device).manual_seed(net.seed + 7919 * epoch)
+
+    def on_train_end(self, net, **kwargs):
+        net.module_.generator = None
+
+
+class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNeuralEstimator):
+    """Base class of transformers that train an encoder.
+
+    A subclass defines `_make_objective`: a module with the encoder at ``model["encoder"]`` that
+    returns the loss and the terms in nats for each player of `_players`, and draws from its
+    ``generator`` while it is trained.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseNeuralEstimator._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "image_shape": [None, "array-like"],
+        "feature_layer": [StrOptions({"global", "fc", "conv"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "betas": ["array-like"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "patience": [None, Interval(Integral, 1, None, closed="left")],
+        "tolerance": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+    }
+
+    # ------------------------------------------------------------ subclass hooks
+
+    def _make_objective(self, shape: tuple[int, ...]) -> nn.Module:
+        raise NotImplementedError
+
+    def _players(self) -> list[Player]:
+        return [
+            Player("model", self._setting("learning_rate"), betas=tuple(self._setting("betas")))
+        ]
+
+    def _check_settings(self) -> None:
+        """Complain of parameters that do not go together, before any work."""
+
+    def _setting(self, name: str):
+        """A parameter, or what a preset makes of it."""
+        return getattr(self, name)
+
+    # ------------------------------------------------------------ fitting
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train the encoder.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of numbers, shape (n, p), or flat images with ``image_shape``; images of shape
+            (n, h, w) or (n, c, h, w); sequences of shape (n, c, l), with ``image_shape=(c, l)``.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or parameters that cannot be used; the message names the argument.
+        NonFiniteLossError
+            If training diverges.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the objective was still rising on held-out rows after ``max_epochs``.
+        """
+        go_on = self.warm_start and hasattr(self, "objective_")
+        return self._fit(X, go_on=go_on)
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Train for one more epoch on these rows, without early stopping.
+
+        The first call builds the networks and fits the scales on its rows.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, go_on=hasattr(self, "objective_"), epochs=1)
+
+    def _fit(self, X, *, go_on: bool, epochs: int | None = None):
+        self._check_settings()
+        if go_on:
+            rows = self._validate(X, reset=False)  # bad data must not cost the fitted networks
+            with self._fit_life_cycle(keep=True):
+                return self._train(rows, go_on=True, epochs=epochs)
+        with self._fit_life_cycle():
+            return self._train(self._validate(X, reset=True), go_on=False, epochs=epochs)
+
+    def _train(self, rows: np.ndarray, *, go_on: bool, epochs: int | None):
+        if len(rows) < 4:
+            raise ValueError(
+                f"n_samples={len(rows)} is too few: an encoder learns from pairs of rows that do "
+                "not belong together. Use at least 4 rows."
+            )
+        if not go_on:
+            self.seed_, self.device_ = self._draw_seed(), infer_device(self.device)
+            self._fit_scale(rows)
+            with seeded_initialization(self.seed_):
+                self.objective_ = self._make_objective(self.row_shape_)
+            self._training_state, self.history_ = None, []
+        tensor = self._scale(rows)
+        order = torch.from_numpy(np.random.default_rng(self.seed_).permutation(len(rows)))
+        n_stop = 0
+        if epochs is None and self.patience is not None:
+            n_stop = round(self.validation_fraction * len(rows))
+            n_stop = n_stop if n_stop >= FEWEST_STOP_ROWS else 0
+        stop, fit = tensor[order[:n_stop]], tensor[order[n_stop:]]
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=rows, y=None)
+        batch_size = min(self._setting("batch_size"), len(fit))
+        trainer = Trainer(
+            self.objective_,
+            players=self._players(),
+            max_epochs=self.max_epochs,
+            batch_size=batch_size,
+            validation_batch_size=batch_size,
+            patience=self.patience if n_stop else None,
+            tolerance=self.tolerance,
+            seed=self.seed_,
+            device=self.device_,
+            progress=type(self).__name__ if self.verbose else None,
+            callbacks=[_SeedNoise(), FitTaskCallback(self, context, rows, None)],
+        )
+        if self._training_state is not None:
+            trainer.resume(self._training_state)
+        trainer.partial_fit([fit], [stop] if n_stop else None, epochs=epochs)
+        context.call_on_fit_task_end(estimator=self, X=rows, y=None)
+        self._training_state = trainer.training_state()
+        self.objective_ = self.objective_.cpu().eval()
+        self._record(trainer.history)
+        if n_stop and not trainer.stopped_early_:
+            warn(
+                f"The objective was still rising on held-out rows after max_epochs="
+                f"{self.max_epochs}. Raise max_epochs or learning_rate.",
+                ConvergenceWarning,
+            )
+        return self
+
+    def _record(self, history) -> None:
+        past = len(self.history_)
+        self.history_ += [
+            {"epoch": past + row["epoch"], "seconds": row["dur"]}
+            | {
+                k: v
+                for k, v in row.items()
+                if k.startswith(("train_", "valid_")) and "best" not in k
+            }
+            for row in history
+        ]
+        self.n_iter_ = len(self.history_)
+
+    # ------------------------------------------------------------ using the encoder
+
+    def transform(self, X):
+        """The representation of rows.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_features_out)
+        """
+        check_is_fitted(self)
+        rows = self._scale(self._validate(X, reset=False))
+        encoder = copy.deepcopy(self.encoder_).to(self.device_)
+        with torch.no_grad():
+            parts = [
+                self._layer(encoder(part.to(self.device_))).cpu()
+                for part in rows.split(EVALUATION_ROWS)
+            ]
+        return torch.cat(parts).numpy()
+
+    def score(self, X, y=None) -> float:
+        """The objective on these rows, in nats, with the fitted networks.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `fit`; for an honest value, rows that were not fitted. They are compared in
+            batches of ``batch_size`` rows, in order.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Higher is better.
+        """
+        return -self.evaluate(X)["loss"]
+
+    def evaluate(self, X) -> dict[str, float]:
+        """The terms of the objective on these rows.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `score`.
+
+        Returns
+        -------
+        dict
+            Each term in nats, and ``"loss"``, minus their weighted sum.
+        """
+        check_is_fitted(self)
+        rows = self._scale(self._validate(X, reset=False))
+        if len(rows) < 2:
+            raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
+        objective, totals = copy.deepcopy(self.objective_).to(self.device_), {}
+        n_batches = math.ceil(len(rows) / self._setting("batch_size"))
+        with torch.no_grad():
+            for batch in rows.tensor_split(n_batches):
+                terms = objective(batch.to(self.device_), player=self._players()[0].name)
+                for name, value in terms.items():
+                    totals[name] = totals.get(name, 0.0) + value.double().item() * len(batch)
+        return {name: total / len(rows) for name, total in totals.items()}
+
+    @property
+    def encoder_(self) -> Encoder:
+        """The fitted encoder, from scaled rows to `skmi.networks.encoders.Layers`."""
+        return self.objective_.model["encoder"]
+
+    def _layer(self, layers) -> Tensor:
+        return {"global": layers.y, "fc": layers.fc, "conv": layers.conv}[
+            self.feature_layer
+        ].flatten(1)
+
+    @property
+    def _n_features_out(self) -> int:
+        with torch.no_grad():
+            layers = self.encoder_(torch.zeros(2, *self.row_shape_))
+        return self._layer(layers).shape[1]
+
+    # ------------------------------------------------------------ reading rows
+
+    def _validate(self, X, *, reset: bool) -> np.ndarray:
+        """X as rows of the shape that networks see, in its own dtype where that is uint8."""
+        X = validate_data(
+            self, X, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
+        )
+        if X.dtype != np.uint8:
+            X = X.astype(np.float32, copy=False)
+            if not np.isfinite(X).all():
+                raise ValueError("X has values too large for float32. Scale it first.")
+        rows = self._as_rows(X)
+        if reset:
+            self.row_shape_ = rows.shape[1:]
+        elif rows.shape[1:] != tuple(self.row_shape_):
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on rows "
+                f"of shape {tuple(self.row_shape_)}."
+            )
+        return rows
+
+    def _as_rows(self, X: np.ndarray) -> np.ndarray:
+        if self.image_shape is None:
+            if X.ndim > 4:
+                raise ValueError(
+                    f"X has {X.ndim} dimensions, but takes rows (n, p), images (n, h, w) or "
+                    "(n, c, h, w), or sequences (n, c, l)."
+                )
+            return X[:, None] if X.ndim == 3 and not self._sequences else X
+        shape = tuple(int(size) for size in self.image_shape)
+        if len(shape) not in (2, 3) or min(shape) < 1:
+            raise ValueError(
+                f"image_shape={self.image_shape!r} must be (height, width) or (channels, height, "
+                "width)."
+            )
+        if math.prod(X.shape[1:]) != math.prod(shape):
+            raise ValueError(
+                f"image_shape={shape} has {math.prod(shape)} values, but the rows of X have "
+                f"{math.prod(X.shape[1:])}: their products must agree."
+            )
+        if len(shape) == 2 and not self._sequences:
+            shape = (1, *shape)
+        return X.reshape(len(X), *shape)
+
+    @property
+    def _sequences(self) -> bool:
+        """Whether rows of two dimensions are (channels, steps) rather than (height, width)."""
+        return False
+
+    def _fit_scale(self, rows: np.ndarray) -> None:
+        """Location and scale of each column, or of each channel."""
+        axes = (0, *range(2, rows.ndim))
+        location = rows.mean(axes, dtype=np.float64, keepdims=True)[0]
+        scale = rows.std(axes, dtype=np.float64, keepdims=True)[0]
+        self._keep_scale(location, scale)
+
+    def _keep_scale(self, location, scale) -> None:
+        tiny = 1e-7 * np.maximum(np.abs(location), 1e-30)
+        if (scale <= tiny).all():
+            warn("X is constant: it carries no information (0 nats).", UserWarning)
+        self.location_ = np.asarray(location, dtype=np.float32)
+        self.scale_ = np.where(scale <= tiny, 1.0, scale).astype(np.float32)
+
+    def _scale(self, rows: np.ndarray) -> Tensor:
+        return torch.from_numpy((rows.astype(np.float32) - self.location_) / self.scale_)
+
+    # ------------------------------------------------------------ conventions
+
+    def __getstate__(self):
+        return super().__getstate__() | {"_training_state": None}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+    def _fitted_to_tree(self, fitted: dict) -> dict:
+        return fitted | {"objective_": dict(fitted["objective_"].state_dict())}
+
+    def _fitted_from_tree(self, fitted: dict) -> dict:
+        objective = self._make_objective(tuple(fitted["row_shape_"]))
+        objective.load_state_dict(fitted["objective_"])
+        return fitted | {"objective_": objective.eval(), "_training_state": None}
