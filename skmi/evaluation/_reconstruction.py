@@ -11,6 +11,7 @@ from sklearn.callback import with_callbacks
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -79,6 +80,11 @@ class ReconstructionDecoder(RegressorMixin, SupervisedNet):
     device_ : str
         Where it was trained.
     """
+
+    # Z is the data here, and no metadata for scikit-learn to route
+    __metadata_request__fit = {"Z": UNUSED}
+    __metadata_request__predict = {"Z": UNUSED}
+    __metadata_request__score = {"Z": UNUSED}
 
     _parameter_constraints: dict = {
         **SupervisedNet._parameter_constraints,
