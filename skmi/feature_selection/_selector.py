@@ -54,7 +54,7 @@ class MutualInfoSelector(SelectorMixin, BaseEstimator):
         How many features, or which share of them. None: half of them.
     discrete_features : "auto", bool or array-like, default="auto"
         Columns of X that hold categories: all or none, a mask, indices, or names. ``"auto"``:
-        those of categorical, string or boolean dtype.
+        those of categorical, string or boolean dtype. Anything else replaces this rule.
     discrete_target : "auto" or bool, default="auto"
         Whether y holds labels. ``"auto"``: if it is no table of numbers, or whole numbers with
         few distinct values.

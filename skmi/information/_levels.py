@@ -168,8 +168,8 @@ def warn_of_grouping(name: str, n_categories: int, n_levels: int) -> None:
     if n_categories > n_levels:
         warn(
             f"{name} has {n_categories} categories: the {n_categories - n_levels + 1} rarest are "
-            "taken together, and what tells them apart is not counted. Raise n_levels, or say "
-            "that they are numbers.",
+            "taken together, and what tells them apart is not counted. Group them by meaning, "
+            "or encode them as numbers if they have an order.",
             UserWarning,
         )
 

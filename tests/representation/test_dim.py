@@ -209,7 +209,13 @@ def test_blocks_are_three_by_three():
         {"coordinates": "both"},
         {"coordinates": "absolute", "occlusion": True},
         {"n_global_blocks": 2, "local_layer": 1},
-        {"local_critic": "concat-and-convolve", "global_critic": "concat", "alpha": 0.5},
+        {
+            "local_critic": "concat-and-convolve",
+            "global_critic": "concat",
+            "alpha": 0.5,
+            "n_local_samples": 2,
+            "batch_size": 16,
+        },
         {"bound": "jsd", "prior": "gaussian", "score_clip": 5.0, "score_penalty": 0.01},
         {"bound": "eta-dv", "gamma": 0.0},
         {"encoder": "resnet"},
@@ -388,7 +394,7 @@ def test_early_stopping_keeps_the_best(digits):
 # ------------------------------------------------------------------------- what is learned
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0])
 def test_representation_of_digits_beats_an_untrained_encoder(seed):
     X, y = load_digits(return_X_y=True)
     options = {"n_components": 16, "image_shape": (8, 8), "gamma": 0.0, "random_state": seed}
