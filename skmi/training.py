@@ -42,6 +42,23 @@ __all__ = [
 
 # ----------------------------------------------------------------------------- data
 
+#: Largest number of rows of an epoch, and of those that tell when to stop: training takes a
+#: bounded time, however long the data.
+EPOCH_ROWS = 2**16
+STOP_ROWS = 2**14
+
+
+def count_stop_rows(n_rows: int, fraction: float) -> int:
+    """How many of the training rows of a fold tell when to stop; the rest are fitted."""
+    if fraction == 0 or n_rows < 4:
+        return 0
+    return min(max(2, round(fraction * n_rows)), n_rows - 2, STOP_ROWS)
+
+
+def auto_batch_size(n_rows: int) -> int:
+    """A batch of about 20 steps an epoch, within what suits the optimiser."""
+    return int(min(2 ** np.clip(round(np.log2(n_rows / 20)), 4, 10), n_rows))
+
 
 class TensorBatches:
     """Batches of tensors that live on one device.

@@ -9,9 +9,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, validate_params
 from torch import Tensor
 
+from skmi.base import limit_threads
 from skmi.exceptions import ConvergenceWarning, GeneralizationGapWarning, SaturationWarning
 from skmi.information import MINEEstimator
-from skmi.information._base import BaseMIEstimator, limit_threads
+from skmi.information._base import BaseMIEstimator
 from skmi.information._data import as_columns
 
 __all__ = ["IndependenceTestResult", "independence_test"]

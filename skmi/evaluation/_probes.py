@@ -20,10 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skmi._columns import _is_missing
+from skmi.base import limit_threads, split_rows
 from skmi.evaluation._data import check_same_length, read_rows
 from skmi.evaluation._supervised import SupervisedNet
-from skmi.information._base import limit_threads
-from skmi.information._data import split_rows
 
 __all__ = ["knn_probe", "linear_probe", "mlp_probe"]
 

@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skmi.base import check_widths
 from skmi.evaluation._data import check_same_length, read_rows
 from skmi.evaluation._supervised import SupervisedNet
-from skmi.information._base import check_widths
 from skmi.networks import mlp
 
 __all__ = ["ReconstructionDecoder", "reconstruction_decoder"]

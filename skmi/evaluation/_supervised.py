@@ -1,6 +1,5 @@
 """Networks trained to tell a target from a representation: what probes and decoders share."""
 
-import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,16 +8,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
+from skmi.base import (
+    BaseNeuralEstimator,
+    apply_in_batches,
+    infer_device,
+    seeded_initialization,
+)
 from skmi.evaluation._data import read_rows
 from skmi.exceptions import ConvergenceWarning, warn
-from skmi.information._base import EPOCH_ROWS, auto_batch_size, count_stop_rows
-from skmi.training import Player, Trainer
+from skmi.training import EPOCH_ROWS, Player, auto_batch_size, count_stop_rows
 
 __all__ = ["SupervisedNet"]
-
-#: Rows that go through a network at once where nothing is trained.
-EVALUATION_ROWS = 1024
 
 
 class SupervisedObjective(nn.Module):
@@ -61,25 +61,19 @@ class SupervisedNet(BaseNeuralEstimator):
         n_stop = count_stop_rows(len(Z), self.validation_fraction)
         data = self._standardize(Z), target
         stop, fit = ([t[rows] for t in data] for rows in (order[:n_stop], order[n_stop:]))
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=Z, y=target)
-        trainer = Trainer(
+        trainer = self._run_trainer(
             SupervisedObjective(network, loss),
+            fit,
+            stop,
+            Z,
+            target,
             players=[Player("network", self.learning_rate)],
-            max_epochs=self.max_epochs,
             batch_size=auto_batch_size(len(fit[0])),
-            validation_batch_size=EVALUATION_ROWS,
             epoch_rows=EPOCH_ROWS,
-            patience=self.patience,
             tolerance=tolerance,
             seed=seed,
-            device=self.device_,
-            progress=type(self).__name__ if self.verbose else None,
-            callbacks=[FitTaskCallback(self, context, Z, target)],
         )
-        trainer.partial_fit(fit, stop)
-        context.call_on_fit_task_end(estimator=self, X=Z, y=target)
-        self.network_ = network.cpu().eval()
+        self.network_ = network
         self.n_epochs_ = len(trainer.history)
         if self.n_epochs_ == self.max_epochs and not trainer.stopped_early_:
             warn(
@@ -92,7 +86,6 @@ class SupervisedNet(BaseNeuralEstimator):
         rows = self.scaler_.transform(Z.reshape(len(Z), -1))
         return torch.from_numpy(rows.astype(np.float32, copy=False))
 
-    @torch.no_grad()
     def _output(self, Z) -> Tensor:
         """What the network makes of new rows, on the CPU."""
         Z = read_rows("Z", Z)
@@ -101,9 +94,7 @@ class SupervisedNet(BaseNeuralEstimator):
                 f"Z has rows of shape {Z.shape[1:]}, but {type(self).__name__} was fitted on rows "
                 f"of shape {self.row_shape_}. Encode them with the same encoder and layer."
             )
-        network = copy.deepcopy(self.network_).to(self.device_)
-        parts = self._standardize(Z).split(EVALUATION_ROWS)
-        return torch.cat([network(part.to(self.device_)).cpu() for part in parts])
+        return apply_in_batches(self.network_, self._standardize(Z), self.device_)
 
     def _fitted_to_tree(self, fitted: dict) -> dict:
         return fitted | {"network_": dict(fitted["network_"].state_dict())}

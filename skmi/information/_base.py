@@ -1,7 +1,6 @@
 """Cross-fitted estimation of mutual information with a critic: what the estimators share."""
 
 import copy
-from functools import wraps
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,9 +11,16 @@ from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import threadpool_limits
 
-from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
+from skmi.base import (
+    BaseNeuralEstimator,
+    FitTaskCallback,
+    check_widths,
+    infer_device,
+    limit_threads,
+    seeded_initialization,
+    split_rows,
+)
 from skmi.bounds import Bound
 from skmi.critics import Critic, GaussianCritic, as_critic, make_critic
 from skmi.exceptions import (
@@ -23,7 +29,7 @@ from skmi.exceptions import (
     SaturationWarning,
     warn,
 )
-from skmi.information._data import PairDataMixin, split_rows, warn_of_copies
+from skmi.information._data import PairDataMixin, warn_of_copies
 from skmi.information._objective import (
     BoundObjective,
     CriticObjective,
@@ -34,51 +40,10 @@ from skmi.information._objective import (
     transform_margins,
 )
 from skmi.networks import ACTIVATIONS
-from skmi.training import Player, Trainer
+from skmi.training import EPOCH_ROWS, Player, Trainer, auto_batch_size, count_stop_rows
 
-#: Largest number of rows of an epoch, and of those that tell when to stop: training takes a
-#: bounded time, however long the data.
-EPOCH_ROWS = 2**16
-STOP_ROWS = 2**14
 #: Columns beyond which the Gaussian term is left out.
 GAUSSIAN_TERM_COLUMNS = 1000
-
-
-def limit_threads(method):
-    """Run a method on one CPU thread.
-
-    Threads gain nothing on the small products of critics, lose much where cores are shared, and
-    change the order of sums. Folds, and the candidates of a search, are what to spread over
-    cores. The limit is OpenMP's, which holds for the calling thread only.
-    """
-
-    @wraps(method)
-    def limited(self, *args, **kwargs):
-        with threadpool_limits(1, user_api="openmp"):
-            return method(self, *args, **kwargs)
-
-    return limited
-
-
-def check_widths(name: str, widths) -> tuple[int, ...]:
-    """The widths of hidden layers, if that is what they are."""
-    if len(widths) == 0 or any(not isinstance(w, Integral) or w < 1 for w in widths):
-        raise ValueError(
-            f"{name} must be a non-empty sequence of positive integers, got {widths!r}."
-        )
-    return tuple(int(w) for w in widths)
-
-
-def count_stop_rows(n_rows: int, fraction: float) -> int:
-    """How many of the training rows of a fold tell when to stop; the rest are fitted."""
-    if fraction == 0 or n_rows < 4:
-        return 0
-    return min(max(2, round(fraction * n_rows)), n_rows - 2, STOP_ROWS)
-
-
-def auto_batch_size(n_rows: int) -> int:
-    """A batch of about 20 steps an epoch, within what suits the optimiser."""
-    return int(min(2 ** np.clip(round(np.log2(n_rows / 20)), 4, 10), n_rows))
 
 
 def is_overfitted(held_out: float, train: float, stderr: float) -> bool:
@@ -185,7 +150,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
             of training rows.
         """
         go_on = self.warm_start and hasattr(self, "critics_")
-        return self._cross_fit((X, y), go_on=go_on)
+        return self._prepare_and_train(X, y, go_on=go_on)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -206,15 +171,7 @@ class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):
         self
         """
         go_on = hasattr(self, "critics_")
-        return self._cross_fit((X, y), go_on=go_on, epochs=1)
-
-    def _cross_fit(self, data, *, go_on: bool, epochs: int | None = None):
-        if not go_on:
-            with self._fit_life_cycle():
-                return self._train(*self._prepare(*data, reset=True), go_on=go_on, epochs=epochs)
-        prepared = self._prepare(*data, reset=False)  # bad data must not cost the fitted critics
-        with self._fit_life_cycle(keep=True):
-            return self._train(*prepared, go_on=go_on, epochs=epochs)
+        return self._prepare_and_train(X, y, go_on=go_on, epochs=1)
 
     def _prepare(self, *data, reset: bool):
         """Check everything that can be checked before training."""

@@ -1,10 +1,8 @@
 """Pairs of X and y as scikit-learn's users pass them: checked, remembered, encoded."""
 
 import copy
-from numbers import Integral
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
@@ -87,36 +85,6 @@ class PairDataMixin:
         else:
             margins = copy.deepcopy(self.margins)
         return margins.fit(values.reshape(len(values), -1)[:, :n_numbers])
-
-
-def split_rows(cv, n_samples: int, seed: int, labels=None) -> list:
-    """The splits of ``cv``; a number of folds is shuffled, and stratified by labels if possible."""
-    n_folds = cv if isinstance(cv, Integral) else 2
-    if n_samples < 2 * n_folds:
-        raise ValueError(
-            f"n_samples={n_samples} is too few for cv={cv}: every fold must hold at least 2 rows. "
-            "Use " + (f"cv={n_samples // 2} or more data." if n_samples >= 4 else "more data.")
-        )
-    if isinstance(cv, Integral):
-        stratify = labels is not None and np.unique(labels, return_counts=True)[1].min() >= cv
-        splitter = StratifiedKFold if stratify else KFold
-        cv = splitter(cv, shuffle=True, random_state=seed)
-    try:
-        folds = list(check_cv(cv).split(np.zeros((n_samples, 1)), labels))
-    except ValueError as error:
-        if "'groups'" not in str(error):
-            raise
-        raise ValueError(
-            f"cv={cv} needs groups, which fit does not take. Pass the splits themselves: "
-            "cv=list(splitter.split(X, y, groups))."
-        ) from error
-    smallest = min(min(len(train), len(test)) for train, test in folds)
-    if smallest < 2:
-        raise ValueError(
-            f"cv makes a split with {smallest} row(s); every training and test part needs at "
-            "least 2."
-        )
-    return folds
 
 
 def as_columns(X):

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, va
 from sklearn.utils.parallel import Parallel, delayed
 
 from skmi._columns import VariableEncoder, _columns, _holds_categories
-from skmi.base import infer_device, seeded_initialization
+from skmi.base import check_widths, infer_device, limit_threads, seeded_initialization
 from skmi.bounds import get_bound
 from skmi.exceptions import (
     ConvergenceWarning,
@@ -19,15 +19,7 @@ from skmi.exceptions import (
     SaturationWarning,
     warn,
 )
-from skmi.information._base import (
-    EPOCH_ROWS,
-    GAUSSIAN_TERM_COLUMNS,
-    auto_batch_size,
-    check_widths,
-    count_stop_rows,
-    is_overfitted,
-    limit_threads,
-)
+from skmi.information._base import GAUSSIAN_TERM_COLUMNS, is_overfitted
 from skmi.information._mutual_info import make_result
 from skmi.information._objective import (
     ScalarEta,
@@ -39,7 +31,7 @@ from skmi.information._ratio import DivergenceObjective, FittedRatio, GaussianLo
 from skmi.information._result import MutualInfoResult
 from skmi.information._units import UNITS, in_units
 from skmi.preprocessing import NormalScores
-from skmi.training import Player, Trainer
+from skmi.training import EPOCH_ROWS, Player, Trainer, auto_batch_size, count_stop_rows
 
 __all__ = ["KLDivergenceResult", "kl_divergence"]
 

@@ -286,7 +286,7 @@ class ConditionalMIEstimator(BaseMIEstimator):
             As in `MINEEstimator.fit`.
         """
         go_on = self.warm_start and hasattr(self, "critics_")
-        return self._cross_fit((X, y, Z), go_on=go_on)
+        return self._prepare_and_train(X, y, Z, go_on=go_on)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -303,7 +303,7 @@ class ConditionalMIEstimator(BaseMIEstimator):
         self
         """
         go_on = hasattr(self, "critics_")
-        return self._cross_fit((X, y, Z), go_on=go_on, epochs=1)
+        return self._prepare_and_train(X, y, Z, go_on=go_on, epochs=1)
 
     def score(self, X, y, Z=None):
         """The value of I(X; Y | Z) in nats on these data with the fitted critics.

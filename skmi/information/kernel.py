@@ -14,12 +14,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skmi.base import split_rows
 from skmi.bounds import eta_dv
 from skmi.critics import Critic
 from skmi.exceptions import ConvergenceWarning, SaturationWarning, warn
 from skmi.information._base import is_saturated
 from skmi.information._convex import Point, RatioProblem, solve
-from skmi.information._data import PairDataMixin, split_rows
+from skmi.information._data import PairDataMixin
 from skmi.information._divergence import encode_samples
 from skmi.information._features import (
     STATIONARY,

@@ -13,15 +13,18 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from skmi.base import BaseNeuralEstimator, FitTaskCallback, infer_device, seeded_initialization
+from skmi.base import (
+    BaseNeuralEstimator,
+    apply_in_batches,
+    infer_device,
+    seeded_initialization,
+)
 from skmi.exceptions import ConvergenceWarning, warn
 from skmi.networks.encoders import Encoder
-from skmi.training import Player, Trainer
+from skmi.training import Player, count_stop_rows
 
 __all__ = ["BaseRepresentation"]
 
-#: Rows that go through a network at once where nothing is trained.
-EVALUATION_ROWS = 1024
 #: Fewest rows that are held out to tell when to stop.
 FEWEST_STOP_ROWS = 16
 
@@ -109,7 +112,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             If the objective was still rising on held-out rows after ``max_epochs``.
         """
         go_on = self.warm_start and hasattr(self, "objective_")
-        return self._fit(X, go_on=go_on)
+        return self._prepare_and_train(X, go_on=go_on)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -129,23 +132,19 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         -------
         self
         """
-        return self._fit(X, go_on=hasattr(self, "objective_"), epochs=1)
+        return self._prepare_and_train(X, go_on=hasattr(self, "objective_"), epochs=1)
 
-    def _fit(self, X, *, go_on: bool, epochs: int | None = None):
+    def _prepare(self, X, *, reset: bool):
         self._check_settings()
-        if go_on:
-            rows = self._validate(X, reset=False)  # bad data must not cost the fitted networks
-            with self._fit_life_cycle(keep=True):
-                return self._train(rows, go_on=True, epochs=epochs)
-        with self._fit_life_cycle():
-            return self._train(self._validate(X, reset=True), go_on=False, epochs=epochs)
-
-    def _train(self, rows: np.ndarray, *, go_on: bool, epochs: int | None):
+        rows = self._validate(X, reset=reset)
         if len(rows) < 4:
             raise ValueError(
                 f"n_samples={len(rows)} is too few: an encoder learns from pairs of rows that do "
                 "not belong together. Use at least 4 rows."
             )
+        return (rows,)
+
+    def _train(self, rows: np.ndarray, *, go_on: bool, epochs: int | None):
         if not go_on:
             self.seed_, self.device_ = self._draw_seed(), infer_device(self.device)
             self._fit_scale(rows)
@@ -156,31 +155,25 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         order = torch.from_numpy(np.random.default_rng(self.seed_).permutation(len(rows)))
         n_stop = 0
         if epochs is None and self.patience is not None:
-            n_stop = round(self.validation_fraction * len(rows))
+            n_stop = count_stop_rows(len(rows), self.validation_fraction)
             n_stop = n_stop if n_stop >= FEWEST_STOP_ROWS else 0
-        stop, fit = tensor[order[:n_stop]], tensor[order[n_stop:]]
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=rows, y=None)
-        batch_size = min(self._setting("batch_size"), len(fit))
-        trainer = Trainer(
+        batch_size = min(self._setting("batch_size"), len(rows) - n_stop)
+        trainer = self._run_trainer(
             self.objective_,
+            [tensor[order[n_stop:]]],
+            [tensor[order[:n_stop]]] if n_stop else None,
+            rows,
+            None,
+            state=self._training_state,
+            epochs=epochs,
+            callbacks=[_SeedNoise()],
             players=self._players(),
-            max_epochs=self.max_epochs,
             batch_size=batch_size,
             validation_batch_size=batch_size,
-            patience=self.patience if n_stop else None,
             tolerance=self.tolerance,
             seed=self.seed_,
-            device=self.device_,
-            progress=type(self).__name__ if self.verbose else None,
-            callbacks=[_SeedNoise(), FitTaskCallback(self, context, rows, None)],
         )
-        if self._training_state is not None:
-            trainer.resume(self._training_state)
-        trainer.partial_fit([fit], [stop] if n_stop else None, epochs=epochs)
-        context.call_on_fit_task_end(estimator=self, X=rows, y=None)
         self._training_state = trainer.training_state()
-        self.objective_ = self.objective_.cpu().eval()
         self._record(trainer.history)
         if n_stop and not trainer.stopped_early_:
             warn(
@@ -219,13 +212,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         check_is_fitted(self)
         rows = self._scale(self._validate(X, reset=False))
-        encoder = copy.deepcopy(self.encoder_).to(self.device_)
-        with torch.no_grad():
-            parts = [
-                self._layer(encoder(part.to(self.device_))).cpu()
-                for part in rows.split(EVALUATION_ROWS)
-            ]
-        return torch.cat(parts).numpy()
+        return apply_in_batches(self.encoder_, rows, self.device_, self._layer).numpy()
 
     def score(self, X, y=None) -> float:
         """The objective on these rows, in nats, with the fitted networks.
