@@ -2,6 +2,7 @@
 
 from skmi.evaluation._probes import knn_probe, linear_probe, mlp_probe
 from skmi.evaluation._reconstruction import ReconstructionDecoder, reconstruction_decoder
+from skmi.evaluation._report import representation_report
 from skmi.evaluation._similarity import ms_ssim
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     "mlp_probe",
     "ms_ssim",
     "reconstruction_decoder",
+    "representation_report",
 ]

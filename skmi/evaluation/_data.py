@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_array
 
-__all__ = ["check_same_length", "read_rows"]
+__all__ = ["check_same_length", "find_image_shape", "read_rows"]
 
 
 def read_rows(name: str, values, *, fewest: int = 1) -> np.ndarray:
@@ -50,3 +50,11 @@ def check_same_length(**arrays) -> None:
             f"{a} and {b} must have the same number of rows, one pair a row, got {len(first)} "
             f"and {len(second)}."
         )
+
+
+def find_image_shape(transformer, rows: np.ndarray) -> tuple[int, int, int] | None:
+    """(channels, height, width) of the rows of a fitted transformer; None if they are no images."""
+    shape = tuple(getattr(transformer, "row_shape_", rows.shape[1:]))
+    if rows.ndim == 3 and not hasattr(transformer, "row_shape_"):
+        shape = (1, *shape)
+    return shape if len(shape) == 3 else None

@@ -41,7 +41,7 @@ _parameters = {
 # --------------------------------------------------------------------- what probes share
 
 
-def _read(Z, y, cv, random_state) -> tuple[np.ndarray, np.ndarray, list, int]:
+def read_probe(Z, y, cv, random_state) -> tuple[np.ndarray, np.ndarray, list, int]:
     """Flat rows, labels, the folds and a seed."""
     Z = read_rows("Z", Z)
     y = _read_labels(y)
@@ -177,7 +177,7 @@ def linear_probe(
     >>> scores.shape, bool(scores.mean() > 0.9)
     ((3,), True)
     """
-    Z, y, folds, seed = _read(Z, y, cv, random_state)
+    Z, y, folds, seed = read_probe(Z, y, cv, random_state)
     if classifier == "svm":
         model = LinearSVC(C=C, dual="auto", max_iter=max_iter, random_state=seed)
     else:
@@ -272,7 +272,7 @@ def knn_probe(
     >>> bool(knn_probe(Z, y, random_state=0).mean() > 0.95)
     True
     """
-    Z, y, folds, _ = _read(Z, y, cv, random_state)
+    Z, y, folds, _ = read_probe(Z, y, cv, random_state)
     if n_neighbors > (smallest := min(len(train) for train, _ in folds)):
         raise ValueError(
             f"n_neighbors={n_neighbors} is more than the {smallest} training rows of a fold. Use "
@@ -478,7 +478,7 @@ def mlp_probe(
     >>> bool(mlp_probe(Z, y, learning_rate=0.01, random_state=0).mean() > 0.85)
     True
     """
-    Z, y, folds, seed = _read(Z, y, cv, random_state)
+    Z, y, folds, seed = read_probe(Z, y, cv, random_state)
     model = ProbeNet(
         hidden=hidden,
         dropout=dropout,

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from skmi.evaluation._data import read_rows
 from skmi.exceptions import warn
 
-__all__ = ["ms_ssim"]
+__all__ = ["count_scales", "ms_ssim"]
 
 #: Weights of the scales, from the finest to the coarsest (Wang et al., 2003, section 3.2).
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -175,6 +175,11 @@ def _read_weights(n_scales) -> np.ndarray:
     return weights
 
 
+def count_scales(side: int, window_size: int) -> int:
+    """The most scales that images of this side have room for."""
+    return ((side - 1) // (window_size - 1)).bit_length()
+
+
 def _check_size(shape: tuple[int, ...], n_scales: int, window_size: int) -> None:
     if len(shape) not in (3, 4):
         raise ValueError(
@@ -189,7 +194,7 @@ def _check_size(shape: tuple[int, ...], n_scales: int, window_size: int) -> None
     if len(shape) == 4 and shape[-1] <= 4:
         remedies.append("X.transpose(0, 3, 1, 2) if the channels come last")
     if side >= window_size:
-        remedies.append(f"n_scales={int(np.log2((side - 1) // (window_size - 1))) + 1}")
+        remedies.append(f"n_scales={count_scales(side, window_size)}")
     if (side - 1) // step >= 2:
         remedies.append(f"window_size={(side - 1) // step + 1}")
     if not remedies:

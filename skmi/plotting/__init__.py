@@ -5,5 +5,12 @@ from skmi.plotting._displays import (
     MutualInfoDisplay,
     MutualInfoMatrixDisplay,
 )
+from skmi.plotting._representations import NearestNeighboursDisplay, RepresentationDisplay
 
-__all__ = ["IndependenceTestDisplay", "MutualInfoDisplay", "MutualInfoMatrixDisplay"]
+__all__ = [
+    "IndependenceTestDisplay",
+    "MutualInfoDisplay",
+    "MutualInfoMatrixDisplay",
+    "NearestNeighboursDisplay",
+    "RepresentationDisplay",
+]
