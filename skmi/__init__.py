@@ -1,7 +1,7 @@
 """Mutual information estimation and maximisation with neural networks, for scikit-learn."""
 
 from skmi._version import __version__
-from skmi.dependence import IndependenceTestResult, independence_test
+from skmi.dependence import IndependenceTestResult, NeuralDependencyMeasure, independence_test
 from skmi.information import (
     ConditionalMIEstimator,
     EtaDVEstimator,
@@ -24,6 +24,7 @@ __all__ = [
     "KernelEtaDV",
     "MINEEstimator",
     "MutualInfoResult",
+    "NeuralDependencyMeasure",
     "__version__",
     "conditional_mutual_info",
     "independence_test",

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 from sklearn.utils.parallel import Parallel, delayed
@@ -218,7 +218,7 @@ def kl_divergence(
     widths = check_widths("hidden_layer_sizes", hidden_layer_sizes)
     encoder, samples = encode_samples(P_samples, Q_samples)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    folds = [_folds(name, rows, cv, seed) for name, rows in samples.items()]
+    folds = [split_sample(name, rows, cv, seed) for name, rows in samples.items()]
     seeds = np.random.SeedSequence(seed).generate_state(len(folds[0]))
     results = Parallel(n_jobs=n_jobs)(
         delayed(_fit_fold)(
@@ -235,15 +235,13 @@ def kl_divergence(
         for *fold, fold_seed in zip(*folds, seeds, strict=True)
     )
     ratios, evaluations = zip(*results, strict=True)
-    values = {key: np.array([e[key] for e in evaluations]) for key in evaluations[0]}
-    held_out, train = values["held_out"].mean(), values["train"].mean()
-    stderr = np.sqrt(np.mean(values["stderr"] ** 2) / len(ratios))
-    _warn(values, held_out, train, stderr, max_epochs)
+    means = average_folds(evaluations)
+    warn_of_folds(evaluations, max_epochs, "P_samples", "Q_samples", "KL(P || Q)")
     result = make_result(
-        held_out,
-        train,
-        stderr,
-        values["held_out"],
+        means["held_out"],
+        means["train"],
+        means["stderr"],
+        np.array([e["held_out"] for e in evaluations]),
         tuple(len(rows) for rows in samples.values()),
         symbol="KL(P || Q)",
         units=units,
@@ -302,16 +300,16 @@ def _concatenate(tables):
     return np.concatenate([np.asarray(table) for table in tables])
 
 
-def _folds(name: str, rows: np.ndarray, cv, seed: int) -> list:
+def split_sample(name: str, rows: np.ndarray, cv, seed: int) -> list:
     """Splits of one sample; those of samples of one size are the same, for rows that are paired."""
     if isinstance(cv, Integral):
         if len(rows) < max(8, 2 * cv):
             raise ValueError(
-                f"{name} has {len(rows)} rows, too few for cv={cv}: it needs at least "
+                f"{name} has n_samples={len(rows)}, too few for cv={cv}: it needs at least "
                 f"{max(8, 2 * cv)}. Use more data" + (" or fewer folds." if cv > 4 else ".")
             )
         cv = KFold(cv, shuffle=True, random_state=seed)
-    folds = list(cv.split(rows))
+    folds = list(check_cv(cv).split(rows))
     if min(len(train) for train, _ in folds) < 4 or min(len(test) for _, test in folds) < 2:
         raise ValueError(
             f"cv makes a split of {name} with fewer than 4 rows to train on or 2 to evaluate on. "
@@ -324,25 +322,59 @@ def _folds(name: str, rows: np.ndarray, cv, seed: int) -> list:
 
 
 @limit_threads
-def _fit_fold(samples, folds, *, n_numbers, bound, hidden_layer_sizes, device, seed, **training):
+def _fit_fold(samples, folds, *, seed, **options):
     """Train one critic on the training rows of both samples, evaluate it on these and the rest."""
     rng = np.random.default_rng(seed)
-    pairs = list(zip(samples, folds, strict=True))
-    train = [rows[rng.permutation(indices)] for rows, (indices, _) in pairs]
-    test = [rows[indices] for rows, (_, indices) in pairs]
-    margins = NormalScores().fit(np.concatenate(train)[:, :n_numbers]) if n_numbers else None
+    stop, fit, test = [], [], []
+    for rows, (train, held_out) in zip(samples, folds, strict=True):
+        train = rng.permutation(train)
+        n_stop = count_stop_rows(len(train), STOP_FRACTION)
+        stop.append(rows[train[:n_stop]])
+        fit.append(rows[train[n_stop:]])
+        test.append(rows[held_out])
+    return fit_ratio(stop, fit, test, seed=seed, **options)
+
+
+def make_objective(n_columns, bound, hidden_layer_sizes, seed=0) -> DivergenceObjective:
+    """An untrained critic with its bound."""
     with seeded_initialization(seed):
-        critic = RowCritic(train[0].shape[1], hidden_layer_sizes)
-    objective = DivergenceObjective(critic, bound, eta=ScalarEta() if bound.has_eta else None)
+        critic = RowCritic(n_columns, hidden_layer_sizes)
+    return DivergenceObjective(critic, bound, eta=ScalarEta() if bound.has_eta else None)
+
+
+def fit_ratio(
+    stop, fit, test, *, n_numbers, bound, hidden_layer_sizes, device, seed, **training
+) -> tuple[FittedRatio, dict]:
+    """Learn the log density ratio of two distributions and evaluate the bound.
+
+    Parameters
+    ----------
+    stop, fit, test : sequence of two ndarray of shape (n_rows, n_columns)
+        Rows of P and of Q: those that tell when to stop, those to fit, and held-out ones.
+    n_numbers : int
+        How many of the columns hold numbers; they come first.
+    **training
+        ``learning_rate``, ``max_epochs`` and further options of the trainer.
+
+    Returns
+    -------
+    ratio : FittedRatio
+    evaluation : dict
+        The bound on held-out and on training rows, its standard error, the ceiling of log
+        ratios, the part of the held-out rows of P beyond it, and whether training converged.
+    """
+    train = [np.concatenate(rows) for rows in zip(stop, fit, strict=True)]
+    margins = NormalScores().fit(np.concatenate(train)[:, :n_numbers]) if n_numbers else None
+    objective = make_objective(train[0].shape[1], bound, hidden_layer_sizes, seed)
     objective.ceiling.fill_(np.log(len(train[1])))
     ratio = FittedRatio(objective, margins)
 
     p, q = (ratio.tensor(rows, device) for rows in train)
-    n_stop = [count_stop_rows(len(rows), STOP_FRACTION) for rows in (p, q)]
+    n_stop = [len(rows) for rows in stop]
     stop, fit = (p[: n_stop[0]], q[: n_stop[1]]), (p[n_stop[0] :], q[n_stop[1] :])
     converged = _train(objective, fit, stop, device=device, seed=seed, **training)
     if p.shape[1] <= GAUSSIAN_TERM_COLUMNS:
-        objective.add_gaussian_term(GaussianLogRatio(*fit).to(device), *stop)
+        objective.add_gaussian_term(GaussianLogRatio.fit(*fit).to(device), *stop)
     ratio.log_normalizer = float(log_normalizer(ratio.scores(q), objective.ceiling))
 
     joint, product = (ratio(ratio.tensor(rows, device)) for rows in test)
@@ -358,7 +390,7 @@ def _fit_fold(samples, folds, *, n_numbers, bound, hidden_layer_sizes, device, s
     return ratio, evaluation
 
 
-def _train(objective, fit, stop, *, learning_rate, max_epochs, device, seed) -> bool:
+def _train(objective, fit, stop, *, learning_rate, **options) -> bool:
     """Train until the stop rows say so; return whether they did.
 
     Every step takes as many rows of P as of Q: the smaller sample is repeated.
@@ -371,38 +403,51 @@ def _train(objective, fit, stop, *, learning_rate, max_epochs, device, seed) -> 
     trainer = Trainer(
         objective,
         players=players,
-        max_epochs=max_epochs,
         batch_size=auto_batch_size(n_rows),
         epoch_rows=EPOCH_ROWS,
         patience=PATIENCE,
         averaging=AVERAGING,
-        device=device,
-        seed=seed,
+        **options,
     )
     trainer.partial_fit(repeated, stop)
     objective.eval()
     return trainer.stopped_early_
 
 
-def _warn(values, held_out, train, stderr, max_epochs):
-    running = sum(~values["converged"])
+def average_folds(evaluations) -> dict[str, float]:
+    """The bound on held-out and on training rows over all folds, and its standard error."""
+    held_out, train = (np.mean([e[name] for e in evaluations]) for name in ("held_out", "train"))
+    stderr = np.sqrt(np.mean([e["stderr"] ** 2 for e in evaluations]) / len(evaluations))
+    return {"held_out": held_out, "train": train, "stderr": stderr}
+
+
+def warn_of_folds(evaluations, max_epochs: int, p: str, q: str, symbol: str) -> None:
+    """Warn of critics that had not converged, of saturation and of overfitting.
+
+    `p`, `q` and `symbol` are what messages call the two samples and their divergence.
+    """
+    running = sum(not e["converged"] for e in evaluations)
     if running:
         warn(
-            f"{running} of {len(values['converged'])} critics had not converged after "
+            f"{running} of {len(evaluations)} critics had not converged after "
             f"max_epochs={max_epochs}: the estimate may be too low. Raise max_epochs or "
             "learning_rate.",
             ConvergenceWarning,
         )
-    if values["cut_off"].mean() > SATURATED_FRACTION:
+    cut_off = np.mean([e["cut_off"] for e in evaluations])
+    if cut_off > SATURATED_FRACTION:
+        ceiling = min(e["ceiling"] for e in evaluations)
         warn(
-            f"{values['cut_off'].mean():.0%} of the rows of P_samples lie where Q_samples has "
-            "next to none: their log ratios are cut off at the logarithm of the number of rows, "
-            f"{values['ceiling'].min():.2f} nats. KL(P || Q) may be far higher, or infinite.",
+            f"{cut_off:.0%} of the rows of {p} lie where {q} has next to none: their log ratios "
+            "are cut off at the logarithm of the number of rows, "
+            f"{ceiling:.2f} nats. {symbol} may be far higher, or infinite.",
             SaturationWarning,
         )
-    if is_overfitted(held_out, train, stderr):
+    means = average_folds(evaluations)
+    if is_overfitted(**means):
         warn(
-            f"The bound is {train:.2f} nats on training rows but {held_out:.2f} on held-out rows: "
-            "the critics overfit. Use more data, fewer columns or smaller hidden_layer_sizes.",
+            f"The bound is {means['train']:.2f} nats on training rows but "
+            f"{means['held_out']:.2f} on held-out rows: the critics overfit. Use more data, fewer "
+            "columns or smaller hidden_layer_sizes.",
             GeneralizationGapWarning,
         )

@@ -47,11 +47,22 @@ class GaussianLogRatio(nn.Module):
 
     Parameters
     ----------
-    p, q : Tensor of shape (n_p, n_columns), (n_q, n_columns)
+    origin, weights : Tensor of shape (n_columns,), (n_columns, n_coordinates)
+        The coordinates are ``(x - origin) @ weights``.
+    means, variances : Tensor of shape (n_coordinates,)
+        Those of P.
     """
 
-    def __init__(self, p: Tensor, q: Tensor):
+    def __init__(self, origin: Tensor, weights: Tensor, means: Tensor, variances: Tensor):
         super().__init__()
+        self.register_buffer("origin", origin.float())
+        self.register_buffer("weights", weights.float())
+        self.register_buffer("means", means.float())
+        self.register_buffer("variances", variances.float())
+
+    @classmethod
+    def fit(cls, p: Tensor, q: Tensor):
+        """The log density ratio for a sample of P and one of Q, tensors of rows."""
         p, q = (rows.detach().cpu().double() for rows in (p, q))
         whitening = _whitening(torch.cat([p, q]))
         p_mean, p_covariance = _shrunk_moments(p @ whitening)
@@ -59,10 +70,8 @@ class GaussianLogRatio(nn.Module):
         to_q = torch.linalg.inv(torch.linalg.cholesky(q_covariance)).T
         variances, directions = torch.linalg.eigh(to_q.T @ p_covariance @ to_q)
         rotation = to_q @ directions
-        self.register_buffer("origin", q.mean(0).float())
-        self.register_buffer("weights", (whitening @ rotation).float())
-        self.register_buffer("means", ((p_mean - q_mean) @ rotation).float())
-        self.register_buffer("variances", variances.float())
+        means = (p_mean - q_mean) @ rotation
+        return cls(q.mean(0), whitening @ rotation, means, variances)
 
     def forward(self, rows: Tensor) -> Tensor:
         v = (rows - self.origin) @ self.weights
@@ -132,6 +141,19 @@ class FittedRatio:
     objective: DivergenceObjective
     margins: NormalScores | None
     log_normalizer: float = 0.0
+
+    def to_tree(self) -> dict:
+        """All that `from_tree` needs, as tensors, numbers and margins."""
+        return vars(self) | {"objective": dict(self.objective.state_dict())}
+
+    @classmethod
+    def from_tree(cls, tree: dict, objective: DivergenceObjective):
+        """A ratio from its tree, and an untrained objective that takes over the weights."""
+        state, prefix = tree["objective"], "gaussian."
+        gaussian = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        objective.gaussian = GaussianLogRatio(**gaussian) if gaussian else None
+        objective.load_state_dict(state)
+        return cls(**tree | {"objective": objective.eval()})
 
     def tensor(self, rows: np.ndarray, device: str = "cpu") -> Tensor:
         """Encoded rows as the critic takes them."""

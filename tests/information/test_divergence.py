@@ -132,13 +132,13 @@ def test_log_ratio_of_gaussians_in_closed_form():
     expected = multivariate_normal(P.mean(0), np.cov(P.T)).logpdf(rows)
     expected -= multivariate_normal(Q.mean(0), np.cov(Q.T)).logpdf(rows)
     tensors = [torch.as_tensor(values, dtype=torch.float32) for values in (P, Q, rows)]
-    found = GaussianLogRatio(*tensors[:2])(tensors[2])
+    found = GaussianLogRatio.fit(*tensors[:2])(tensors[2])
     np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.02)
     # rows are scored alike in other units, with a constant and a repeated column
     P, Q, rows = (torch.stack([t[:, 0], t[:, 0], 100 + 0 * t[:, 1], 1000 * t[:, 2]], 1)
                   for t in tensors)  # fmt: skip
-    plain = GaussianLogRatio(*(t[:, [0, 2]] for t in tensors[:2]))(tensors[2][:, [0, 2]])
-    np.testing.assert_allclose(GaussianLogRatio(P, Q)(rows), plain, rtol=0.02, atol=0.02)
+    plain = GaussianLogRatio.fit(*(t[:, [0, 2]] for t in tensors[:2]))(tensors[2][:, [0, 2]])
+    np.testing.assert_allclose(GaussianLogRatio.fit(P, Q)(rows), plain, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("value", [dv, jsd, infonce])
@@ -262,8 +262,8 @@ NAMED = pd.DataFrame(ROWS, columns=["a", "b"])
     [
         (ROWS, ROWS[:, :1], {}, r"same columns.*\(2,\) and \(1,\)"),
         (NAMED, NAMED[["b", "a"]], {}, r"same order.*\['a', 'b'\] and \['b', 'a'\]"),
-        (ROWS[:5], ROWS, {}, "P_samples has 5 rows, too few for cv=3"),
-        (ROWS, ROWS[:9], {"cv": 5}, "Q_samples has 9 rows, too few for cv=5.*fewer folds"),
+        (ROWS[:5], ROWS, {}, "P_samples has n_samples=5, too few for cv=3"),
+        (ROWS, ROWS[:9], {"cv": 5}, "Q_samples has n_samples=9, too few for cv=5.*fewer folds"),
         (np.where(ROWS > 1, np.nan, ROWS), ROWS, {}, "P_samples contains NaN"),
         (ROWS, np.where(ROWS > 1, np.inf, ROWS), {}, "Q_samples contains infinity"),
         (NAMED.assign(b="x"), NAMED, {}, "'b' holds categories in P_samples but numbers in Q"),
