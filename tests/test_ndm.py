@@ -102,12 +102,12 @@ def test_copies_saturate():
 
 
 def test_order_scale_and_shape_of_the_columns():
-    Z, _ = gaussians(800, 3, seed=8)
+    Z, _ = gaussians(500, 3, seed=8)
     reference = measure(Z)
     assert measure(Z[:, [2, 0, 1]]).ndm_ == pytest.approx(reference.ndm_, abs=0.1)
     maps = np.column_stack([np.exp(3 * Z[:, 0]), Z[:, 1] ** 3, 1e6 * Z[:, 2] - 5])
     assert measure(maps).ndm_ == pytest.approx(reference.ndm_, abs=1e-3)
-    padded = np.column_stack([Z, np.full(800, 7.0)])
+    padded = np.column_stack([Z, np.full(500, 7.0)])
     assert measure(padded).ndm_ == pytest.approx(reference.ndm_, abs=0.1)
 
 

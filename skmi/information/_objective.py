@@ -188,8 +188,14 @@ class BoundObjective(nn.Module):
         self.weights.copy_(_stacking_weights(value, *scores, penalty))
 
     def cut_off(self, log_ratio: Tensor) -> Tensor:
-        """Log ratios no larger than the ceiling; InfoNCE fixes them up to c(x) only."""
-        return log_ratio if self.bound.contrastive else log_ratio.clamp(max=self.ceiling)
+        """Log ratios no larger than the ceiling in size; InfoNCE fixes them up to c(x) only.
+
+        Under P, p/q falls below 1/n with a probability of less than 1/n: a score below -log n on
+        held-out rows is an error of the critic, and a few such would decide the value.
+        """
+        if self.bound.contrastive:
+            return log_ratio
+        return log_ratio.clamp(-self.ceiling, self.ceiling)
 
     def terms(self, joint: Tensor, product: Tensor) -> dict[str, Tensor]:
         """What the trainer records of a batch: the loss, and the bound in nats."""

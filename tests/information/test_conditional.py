@@ -52,18 +52,18 @@ def data():
 
 
 def test_a_chain_carries_nothing_given_its_middle():
-    X, Y, Z, _ = make_gaussian_chain(3_000, correlation=0.85, random_state=1)
+    X, Y, Z, _ = make_gaussian_chain(1_500, correlation=0.85, random_state=1)
     fitted = ConditionalMIEstimator(cv=2, random_state=0).fit(X, Y, Z)
     assert abs(fitted.mi_) < 0.03
     assert fitted.fit(X, Y).mi_ > 0.3
 
 
 def test_gaussian_triple():
-    X, Y, Z, truth = make_gaussian_triple(4_000, random_state=2)
+    X, Y, Z, truth = make_gaussian_triple(2_000, random_state=2)
     result = conditional_mutual_info(X, Y, Z, cv=2, random_state=0)
-    assert result.estimate == pytest.approx(truth, abs=0.05)
+    assert result.estimate == pytest.approx(truth, abs=0.07)
     # the spread of log p/q of a Gaussian with this correlation
-    assert result.stderr == pytest.approx(0.36 / 0.64 / np.sqrt(4_000), rel=0.35)
+    assert result.stderr == pytest.approx(0.36 / 0.64 / np.sqrt(2_000), rel=0.35)
     assert str(result).startswith("I(X; Y | Z) = ") and "held-out value" in str(result)
     fresh_X, fresh_Y, fresh_Z, _ = make_gaussian_triple(3_000, random_state=3)
     assert result.estimator.score(fresh_X, fresh_Y, fresh_Z) == pytest.approx(truth, abs=0.06)
@@ -77,13 +77,14 @@ def test_gaussian_triple():
 
 
 def test_xor():
-    X, Y, Z, truth = make_xor(2_000, random_state=4)
+    X, Y, Z, truth = make_xor(1_500, random_state=4)
     result = conditional_mutual_info(X, Y, Z, cv=2, units="bits", random_state=0)
     assert result.estimate * np.log(2) == pytest.approx(truth, abs=0.03)
     assert "held-out lower bound" in str(result)  # rows of a class have the very same z
     assert abs(result.estimator.fit(X, Y).mi_) < 0.02
 
 
+@pytest.mark.slow
 def test_several_columns_of_each():
     square = np.random.default_rng(7).normal(size=(7, 9))
     X, Y, Z, truth = make_gaussian_triple(
@@ -96,19 +97,20 @@ def test_several_columns_of_each():
 def test_classes_of_z():
     # a correlation for each class, and means that alone would make X and Y dependent
     rng = np.random.default_rng(6)
-    z = rng.integers(3, size=3_000)
+    z = rng.integers(3, size=1_500)
     rho = np.array([0.0, 0.6, 0.9])[z]
     X = rng.normal(size=len(z))
     Y = rho * X + np.sqrt(1 - rho**2) * rng.normal(size=len(z)) - 2 * z
     truth = np.mean([-0.5 * np.log(1 - r**2) for r in (0.0, 0.6, 0.9)])
     X = (X + z)[:, None]
     fitted = ConditionalMIEstimator(cv=2, random_state=0).fit(X, Y, z)
-    assert fitted.mi_ == pytest.approx(truth, abs=0.06)
+    assert fitted.mi_ == pytest.approx(truth, abs=0.09)
     names = np.array(["a", "b", "c"])[z]
     quick = ConditionalMIEstimator(**QUICK)
     assert quick.fit(X, Y, names).mi_ == quick.fit(X, Y, z).mi_
 
 
+@pytest.mark.slow
 def test_z_of_numbers_and_categories():
     # the category says with which sign the number acts: neither alone explains the dependence
     rng = np.random.default_rng(7)
