@@ -3,9 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-import torch
-from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.callback import with_callbacks
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import VALID_METRICS, KNeighborsClassifier
@@ -15,19 +12,14 @@ from sklearn.svm import LinearSVC
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from skmi._columns import _is_missing
-from skmi.base import limit_threads, split_rows
-from skmi.evaluation._data import check_same_length, read_rows
-from skmi.evaluation._supervised import SupervisedNet
+from skmi._rows import check_same_length, read_rows
+from skmi._supervised import NetClassifier
+from skmi.base import split_rows
 
 __all__ = ["knn_probe", "linear_probe", "mlp_probe"]
 
-#: Smallest fall of the cross-entropy, in nats, that counts as an improvement.
-TOLERANCE = 1e-3
 #: Distances between rows by name.
 METRICS = set().union(*VALID_METRICS.values()) - {"precomputed"}
 
@@ -289,93 +281,11 @@ def knn_probe(
 # ---------------------------------------------------------------------------- network
 
 
-class Dropout(nn.Module):
-    """Dropout with a generator of its own: torch's draws from the global one."""
-
-    def __init__(self, probability: float, seed: int):
-        super().__init__()
-        self.probability, self.seed, self.generator = probability, seed, None
-
-    def __getstate__(self):  # a generator of another device cannot be unpickled everywhere
-        return self.__dict__ | {"generator": None}
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not (self.training and self.probability):
-            return x
-        if self.generator is None:
-            self.generator = torch.Generator(x.device).manual_seed(self.seed)
-        draws = torch.rand(x.shape, generator=self.generator, device=x.device)
-        return x * (draws >= self.probability) / (1 - self.probability)
-
-
-class ProbeNet(ClassifierMixin, SupervisedNet):
-    """The classifier of `mlp_probe`."""
-
-    _parameter_constraints: dict = {
-        **SupervisedNet._parameter_constraints,
-        "hidden": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "batch_norm": ["boolean"],
-    }
-
-    def __init__(
-        self,
-        *,
-        hidden=200,
-        dropout=0.1,
-        batch_norm=False,
-        learning_rate=1e-3,
-        max_epochs=200,
-        patience=10,
-        validation_fraction=0.1,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.hidden = hidden
-        self.dropout = dropout
-        self.batch_norm = batch_norm
-        self.learning_rate = learning_rate
-        self.max_epochs = max_epochs
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
-
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    @limit_threads
-    def fit(self, Z, y):
-        with self._fit_life_cycle():
-            Z = read_rows("Z", Z, fewest=4)
-            self.classes_, codes = np.unique(y, return_inverse=True)
-            self._train(Z, torch.from_numpy(codes), F.cross_entropy, TOLERANCE)
-        return self
-
-    @limit_threads
-    def predict_proba(self, Z):
-        check_is_fitted(self)
-        return self._output(Z).softmax(dim=1).numpy()
-
-    def predict(self, Z):
-        return self.classes_[self.predict_proba(Z).argmax(axis=1)]
-
-    def _make_network(self, n_in: int, seed: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Linear(n_in, self.hidden),
-            nn.BatchNorm1d(self.hidden) if self.batch_norm else nn.Identity(),
-            nn.ReLU(),
-            Dropout(self.dropout, seed),
-            nn.Linear(self.hidden, len(self.classes_)),
-        )
-
-
 @validate_params(
     {
         **{
             name: constraint
-            for name, constraint in ProbeNet._parameter_constraints.items()
+            for name, constraint in NetClassifier._parameter_constraints.items()
             if name != "verbose"
         },
         **_parameters,
@@ -479,7 +389,7 @@ def mlp_probe(
     True
     """
     Z, y, folds, seed = read_probe(Z, y, cv, random_state)
-    model = ProbeNet(
+    model = NetClassifier(
         hidden=hidden,
         dropout=dropout,
         batch_norm=batch_norm,

@@ -1,7 +1,6 @@
 """Reconstruction of the data from a representation."""
 
 import math
-from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
@@ -13,45 +12,18 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
+from skmi._rows import check_same_length, read_rows
+from skmi._supervised import SupervisedNet
 from skmi.base import check_widths
-from skmi.evaluation._data import check_same_length, read_rows
-from skmi.evaluation._supervised import SupervisedNet
-from skmi.networks import mlp
+from skmi.networks import make_decoder
 
 __all__ = ["ReconstructionDecoder", "reconstruction_decoder"]
 
 #: Smallest fall of the part of the variance that is not explained that counts as an improvement.
 TOLERANCE = 1e-4
-
-
-class Crop(nn.Module):
-    """The upper left part of images."""
-
-    def __init__(self, height: int, width: int):
-        super().__init__()
-        self.height, self.width = height, width
-
-    def forward(self, images: Tensor) -> Tensor:
-        return images[..., : self.height, : self.width]
-
-
-def deconvolution(n_in: int, shape: tuple[int, int, int], n_channels: int) -> nn.Sequential:
-    """A network from vectors to images: a small map of many channels, doubled until it fits."""
-    *_, height, width = shape
-    n_doublings = max(1, int(math.log2(min(height, width) / 4)))
-    start = [math.ceil(side / 2**n_doublings) for side in (height, width)]
-    channels = [n_channels * 2 ** min(i, 3) for i in reversed(range(n_doublings))] + [shape[0]]
-    layers = [
-        nn.Linear(n_in, channels[0] * math.prod(start)),
-        nn.Unflatten(1, (channels[0], *start)),
-    ]
-    for n_from, n_to in pairwise(channels):
-        layers += [nn.BatchNorm2d(n_from), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(n_from, n_to, kernel_size=4, stride=2, padding=1)]
-    return nn.Sequential(*layers, Crop(height, width))
 
 
 class ReconstructionDecoder(RegressorMixin, SupervisedNet):
@@ -196,10 +168,12 @@ class ReconstructionDecoder(RegressorMixin, SupervisedNet):
         return float(r2_score(*pair, multioutput=average))
 
     def _make_network(self, n_in: int, seed: int) -> nn.Module:
-        if len(self.target_shape_) == 3:
-            return deconvolution(n_in, self.target_shape_, self.n_channels)
-        widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)
-        return mlp([n_in, *widths, *self.target_shape_], activation="relu")
+        return make_decoder(
+            n_in,
+            self.target_shape_,
+            hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
+            n_channels=self.n_channels,
+        )
 
 
 def reconstruction_decoder(

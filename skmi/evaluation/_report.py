@@ -7,8 +7,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_pandas_support
 from sklearn.utils.validation import check_is_fitted
 
+from skmi._rows import check_same_length, find_image_shape, read_rows
 from skmi.base import split_rows
-from skmi.evaluation._data import check_same_length, find_image_shape, read_rows
 from skmi.evaluation._probes import knn_probe, linear_probe, mlp_probe, read_probe
 from skmi.evaluation._reconstruction import reconstruction_decoder
 from skmi.evaluation._similarity import WEIGHTS, count_scales, ms_ssim

@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 from torch import Tensor
 from torch.nn import functional as F
 
-from skmi.evaluation._data import read_rows
+from skmi._rows import read_rows
 from skmi.exceptions import warn
 
 __all__ = ["count_scales", "ms_ssim"]

@@ -40,6 +40,10 @@ class Layers(NamedTuple):
     fc: Tensor
     y: Tensor
 
+    def at(self, layer: str) -> Tensor:
+        """A layer as rows of features: ``"global"``, the representation; ``"fc"``; ``"conv"``."""
+        return {"global": self.y, "fc": self.fc, "conv": self.conv}[layer].flatten(1)
+
 
 class Encoder(nn.Module):
     """An encoder in four parts.
@@ -60,7 +64,7 @@ class Encoder(nn.Module):
     def from_local(self, local: Tensor) -> Layers:
         """The rest of the layers, from a map of local features."""
         conv = self.conv(local)
-        fc = self.fc(conv.flatten(1))
+        fc = self.fc(conv)
         return Layers(local, conv, fc, self.output(fc))
 
 
@@ -134,7 +138,7 @@ def _assemble(blocks: Sequence[nn.Module], local_layer, shape, hidden, n_compone
 
 
 def _dense(n_in, hidden, n_components) -> tuple[nn.Module, nn.Module]:
-    layers = []
+    layers: list[nn.Module] = [nn.Flatten()]
     for a, b in pairwise([n_in, *hidden]):
         layers += [nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.ReLU()]
     return nn.Sequential(*layers), nn.Linear(hidden[-1], n_components)

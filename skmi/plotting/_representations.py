@@ -11,7 +11,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from skmi.evaluation._data import check_same_length, find_image_shape, read_rows
+from skmi._rows import check_same_length, find_image_shape, read_rows
 from skmi.plotting._displays import _axes
 
 __all__ = ["NearestNeighboursDisplay", "RepresentationDisplay"]

@@ -1,5 +1,15 @@
 """Representations that keep information: transformers."""
 
+from skmi.representation.autoencoder import AutoencoderTransformer
+from skmi.representation.classifier import DIMClassifier
+from skmi.representation.cpc import CPCTransformer
 from skmi.representation.dim import DIMTransformer
+from skmi.representation.nat import NATTransformer
 
-__all__ = ["DIMTransformer"]
+__all__ = [
+    "AutoencoderTransformer",
+    "CPCTransformer",
+    "DIMClassifier",
+    "DIMTransformer",
+    "NATTransformer",
+]

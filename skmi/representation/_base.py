@@ -20,13 +20,22 @@ from skmi.base import (
     seeded_initialization,
 )
 from skmi.exceptions import ConvergenceWarning, warn
-from skmi.networks.encoders import Encoder
+from skmi.networks import ENCODERS, Encoder, Layers, make_encoder
+from skmi.representation._objective import EncoderObjective
+from skmi.representation._priors import PRIORS, range_of_prior
 from skmi.training import Player, count_stop_rows
 
 __all__ = ["BaseRepresentation"]
 
 #: Fewest rows that are held out to tell when to stop.
 FEWEST_STOP_ROWS = 16
+
+
+#: Of the parameters of those that match a prior.
+PRIOR_CONSTRAINTS = {
+    "gamma": [Interval(Real, 0, None, closed="left")],
+    "prior": [None, StrOptions(set(PRIORS))],
+}
 
 
 class _SeedNoise(Callback):
@@ -43,14 +52,14 @@ class _SeedNoise(Callback):
 class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNeuralEstimator):
     """Base class of transformers that train an encoder.
 
-    A subclass defines `_make_objective`: a module with the encoder at ``model["encoder"]`` that
-    returns the loss and the terms in nats for each player of `_players`, and draws from its
-    ``generator`` while it is trained.
+    A subclass defines `_make_objective`, which has the encoder at ``model["encoder"]``.
     """
 
     _parameter_constraints: dict = {
         **BaseNeuralEstimator._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
+        "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module],
+        "encoder_width": [Interval(Integral, 2, None, closed="left")],
         "image_shape": [None, "array-like"],
         "feature_layer": [StrOptions({"global", "fc", "conv"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -65,13 +74,12 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     # ------------------------------------------------------------ subclass hooks
 
-    def _make_objective(self, shape: tuple[int, ...]) -> nn.Module:
+    def _make_objective(self, shape: tuple[int, ...]) -> EncoderObjective:
         raise NotImplementedError
 
-    def _players(self) -> list[Player]:
-        return [
-            Player("model", self._setting("learning_rate"), betas=tuple(self._setting("betas")))
-        ]
+    def _batch_tensors(self, rows: Tensor) -> list[Tensor]:
+        """What the objective is called with a batch of."""
+        return [rows]
 
     def _check_settings(self) -> None:
         """Complain of parameters that do not go together, before any work."""
@@ -79,6 +87,10 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _setting(self, name: str):
         """A parameter, or what a preset makes of it."""
         return getattr(self, name)
+
+    @property
+    def _prior_weight(self) -> float:
+        return 0.0 if getattr(self, "prior", None) is None else self.gamma
 
     # ------------------------------------------------------------ fitting
 
@@ -160,8 +172,8 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         batch_size = min(self._setting("batch_size"), len(rows) - n_stop)
         trainer = self._run_trainer(
             self.objective_,
-            [tensor[order[n_stop:]]],
-            [tensor[order[:n_stop]]] if n_stop else None,
+            self._batch_tensors(tensor[order[n_stop:]]),
+            self._batch_tensors(tensor[order[:n_stop]]) if n_stop else None,
             rows,
             None,
             state=self._training_state,
@@ -182,6 +194,29 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 ConvergenceWarning,
             )
         return self
+
+    def _players(self) -> list[Player]:
+        options = self._setting("learning_rate"), 1, tuple(self._setting("betas"))
+        names = ("model", "discriminator") if self._prior_weight else ("model",)
+        return [Player(name, *options) for name in names]
+
+    def _make_encoder(self, shape: tuple[int, ...], name=None, **options) -> Encoder:
+        """The encoder, whose representations have the range of the prior."""
+        if isinstance(self.encoder, nn.Module):
+            if not isinstance(self.encoder, Encoder):
+                raise TypeError(
+                    "encoder must be an skmi.networks.Encoder, which also returns local features; "
+                    f"got a {type(self.encoder).__name__}. Wrap its parts: "
+                    "Encoder(local, conv, fc, output)."
+                )
+            encoder = copy.deepcopy(self.encoder)
+        else:
+            width = self._setting("encoder_width")
+            name = name or self.encoder
+            encoder = make_encoder(name, shape, self.n_components, width=width, **options)
+        if self._prior_weight:
+            encoder.output = nn.Sequential(encoder.output, range_of_prior(self.prior))
+        return encoder
 
     def _record(self, history) -> None:
         past = len(self.history_)
@@ -251,11 +286,12 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
         objective, totals = copy.deepcopy(self.objective_).to(self.device_), {}
         n_batches = math.ceil(len(rows) / self._setting("batch_size"))
+        tensors = self._batch_tensors(rows)
         with torch.no_grad():
-            for batch in rows.tensor_split(n_batches):
-                terms = objective(batch.to(self.device_), player=self._players()[0].name)
+            for batch in zip(*(t.tensor_split(n_batches) for t in tensors), strict=True):
+                terms = objective(*(t.to(self.device_) for t in batch), player="model")
                 for name, value in terms.items():
-                    totals[name] = totals.get(name, 0.0) + value.double().item() * len(batch)
+                    totals[name] = totals.get(name, 0.0) + value.double().item() * len(batch[0])
         return {name: total / len(rows) for name, total in totals.items()}
 
     @property
@@ -263,10 +299,8 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """The fitted encoder, from scaled rows to `skmi.networks.encoders.Layers`."""
         return self.objective_.model["encoder"]
 
-    def _layer(self, layers) -> Tensor:
-        return {"global": layers.y, "fc": layers.fc, "conv": layers.conv}[
-            self.feature_layer
-        ].flatten(1)
+    def _layer(self, layers: Layers) -> Tensor:
+        return layers.at(self.feature_layer)
 
     @property
     def _n_features_out(self) -> int:
@@ -321,7 +355,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     @property
     def _sequences(self) -> bool:
         """Whether rows of two dimensions are (channels, steps) rather than (height, width)."""
-        return False
+        return self.encoder == "conv1d"
 
     def _fit_scale(self, rows: np.ndarray) -> None:
         """Location and scale of each column, or of each channel."""

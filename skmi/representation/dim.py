@@ -7,14 +7,13 @@ from numbers import Integral, Real
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import cross_entropy
 
-from skmi.bounds import Bound, get_bound, jsd, split_matrix
+from skmi.bounds import Bound, get_bound, split_matrix
 from skmi.critics import as_critic, make_critic
-from skmi.networks import ENCODERS, Encoder, Layers, make_encoder, mlp
-from skmi.representation._base import BaseRepresentation
-from skmi.representation._priors import PRIORS, range_of_prior
-from skmi.training import Player
+from skmi.networks import Layers
+from skmi.representation._base import PRIOR_CONSTRAINTS, BaseRepresentation
+from skmi.representation._objective import EncoderObjective
 
 __all__ = ["DIMTransformer"]
 
@@ -33,8 +32,6 @@ PRESETS = {
 DIM_BOUNDS = ("infonce", "jsd", "dv", "nwj", "eta-dv")
 #: Hidden widths of the critics that see a concatenation, and of the tasks of coordinates.
 CONCAT_WIDTHS = (512, 512)
-#: Hidden widths of the discriminator of the prior.
-DISCRIMINATOR_WIDTHS = (1000, 200)
 #: Smallest side of what occlusion hides and leaves, as a part of the side of the image.
 OCCLUSION_PART = 10 / 32
 
@@ -173,18 +170,15 @@ class DIMTransformer(BaseRepresentation):
 
     _parameter_constraints: dict = {
         **BaseRepresentation._parameter_constraints,
+        **PRIOR_CONSTRAINTS,
         "alpha": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
-        "gamma": [Interval(Real, 0, None, closed="left")],
         "bound": [StrOptions(set(DIM_BOUNDS))],
-        "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module],
-        "encoder_width": [Interval(Integral, 2, None, closed="left")],
         "local_layer": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "local_critic": [str, nn.Module],
         "global_critic": [str, nn.Module],
         "critic_width": [Interval(Integral, 1, None, closed="left")],
         "n_local_samples": [None, Interval(Integral, 1, None, closed="left")],
-        "prior": [None, StrOptions(set(PRIORS))],
         "coordinates": [None, StrOptions({"absolute", "relative", "both"})],
         "occlusion": ["boolean"],
         "n_global_blocks": [None, Interval(Integral, 1, None, closed="left")],
@@ -270,14 +264,6 @@ class DIMTransformer(BaseRepresentation):
     def _setting(self, name):
         return PRESETS.get(self.preset, {}).get(name, getattr(self, name))
 
-    @property
-    def _prior_weight(self) -> float:
-        return 0.0 if self.prior is None else self.gamma
-
-    @property
-    def _sequences(self) -> bool:
-        return self.encoder == "conv1d"
-
     def _check_settings(self):
         if self.alpha == 0 and self.beta == 0:
             weights = "All three weights are" if self._prior_weight == 0 else "alpha and beta are"
@@ -285,13 +271,6 @@ class DIMTransformer(BaseRepresentation):
                 f"{weights} 0, so the representation would keep nothing of X. Set alpha (global) "
                 "or beta (local) above 0."
             )
-
-    def _players(self):
-        players = super()._players()
-        if self._prior_weight:
-            first = players[0]
-            players.append(Player("discriminator", first.learning_rate, betas=first.betas))
-        return players
 
     def _fit_scale(self, rows):
         if self.preset == "paper":  # to [-1, 1]
@@ -302,7 +281,7 @@ class DIMTransformer(BaseRepresentation):
     # ------------------------------------------------------------ networks
 
     def _make_objective(self, shape):
-        encoder = self._make_encoder(shape)
+        encoder = self._make_encoder(shape, local_layer=self.local_layer)
         with torch.no_grad():
             layers = encoder.eval()(torch.zeros(2, *shape))
         encoder.train()
@@ -343,27 +322,6 @@ class DIMTransformer(BaseRepresentation):
             score_penalty=self.score_penalty,
         )
 
-    def _make_encoder(self, shape) -> Encoder:
-        if isinstance(self.encoder, nn.Module):
-            if not isinstance(self.encoder, Encoder):
-                raise TypeError(
-                    "encoder must be an skmi.networks.Encoder, which also returns local features; "
-                    f"got a {type(self.encoder).__name__}. Wrap its parts: "
-                    "Encoder(local, conv, fc, output)."
-                )
-            encoder = copy.deepcopy(self.encoder)
-        else:
-            encoder = make_encoder(
-                self.encoder,
-                shape,
-                self.n_components,
-                width=self._setting("encoder_width"),
-                local_layer=self.local_layer,
-            )
-        if self._prior_weight:
-            encoder.output = nn.Sequential(encoder.output, range_of_prior(self.prior))
-        return encoder
-
     def _make_critic(self, critic, n_features):
         if isinstance(critic, nn.Module):
             return as_critic(copy.deepcopy(critic))
@@ -385,8 +343,8 @@ def _coordinate_net(n_in: int, n_out: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(width, n_out))
 
 
-class InfoMaxObjective(nn.Module):
-    """The three terms of Deep InfoMax, and the tasks of coordinates.
+class InfoMaxObjective(EncoderObjective):
+    """The local and the global term of Deep InfoMax, and the tasks of coordinates.
 
     Parameters
     ----------
@@ -394,13 +352,12 @@ class InfoMaxObjective(nn.Module):
         The encoder, and those of ``global_critic``, ``local_critic``, ``absolute`` and
         ``relative`` that are trained.
     bound : Bound
-    alpha, beta, gamma : float
-        Weights; where gamma is 0 there is no discriminator.
-    prior : str or None
-        A key of `PRIORS`.
-    n_components : int
+    alpha, beta : float
+        Weights of the two terms.
     n_local_samples, occlusion, n_global_blocks, augment, score_clip, score_penalty
         As in `DIMTransformer`.
+    **options
+        See `EncoderObjective`.
     """
 
     def __init__(
@@ -410,43 +367,29 @@ class InfoMaxObjective(nn.Module):
         *,
         alpha: float,
         beta: float,
-        gamma: float,
-        prior: str | None,
-        n_components: int,
         n_local_samples: int | None = None,
         occlusion: bool = False,
         n_global_blocks: int | None = None,
         augment=None,
         score_clip: float | None = None,
         score_penalty: float = 0.0,
+        **options,
     ):
-        super().__init__()
-        self.model, self.bound = model, bound
-        self.alpha, self.beta, self.gamma, self.prior = alpha, beta, gamma, prior
+        super().__init__(model, **options)
+        self.bound, self.alpha, self.beta = bound, alpha, beta
         self.n_local_samples, self.occlusion = n_local_samples, occlusion
         self.n_global_blocks, self.augment = n_global_blocks, augment
         self.score_clip, self.score_penalty = score_clip, score_penalty
-        self.generator: torch.Generator | None = None
         if bound.has_eta:
             model["etas"] = nn.ParameterDict(
                 {term: nn.Parameter(torch.zeros(())) for term in ("global", "local")}
             )
-        if gamma:
-            widths = [n_components, *DISCRIMINATOR_WIDTHS, 1]
-            self.discriminator = mlp(widths, activation="relu")
-        self._y: Tensor | None = None
 
-    def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
-        generator = self.generator
-        if generator is None or not self.training:  # the same draws whenever it is evaluated
-            generator = torch.Generator(x.device).manual_seed(0)
-        if player == "discriminator":  # after the encoder's step on the same batch
-            return {"loss": -self._prior_bound(self._y, generator)}
+    def _terms(self, x, generator):
         if self.augment is not None and self.training:
             x = self.augment(x, generator)
         layers, representations = self._encode(x, generator)
         y = representations[-1]
-        self._y = y.detach()
         terms, loss = {}, x.new_zeros(())
         if self.alpha:
             flat = layers.conv.flatten(1)[:, :, None]
@@ -461,12 +404,7 @@ class InfoMaxObjective(nn.Module):
                 error = getattr(self, f"_{task}_error")(y, layers.local, generator)
                 terms[f"{task}_coordinates"] = error
                 loss = loss + error
-        if self.gamma:
-            divergence = self._prior_bound(y, generator) + 2 * math.log(2)
-            terms["prior"] = divergence
-            adversarial = softplus(-self.discriminator(y)).mean() if self.training else divergence
-            loss = loss + self.gamma * adversarial
-        return {"loss": loss, **terms}
+        return y, loss, terms
 
     # ------------------------------------------------------------ representations
 
@@ -513,11 +451,6 @@ class InfoMaxObjective(nn.Module):
             values.append(nats.detach())
             losses.append(penalty - value)
         return torch.stack(values).mean(), torch.stack(losses).mean()
-
-    def _prior_bound(self, y, generator) -> Tensor:
-        """The adversary's bound on 2 JSD(prior, y) - 2 log 2 ([1], eq. 7)."""
-        samples = PRIORS[self.prior](tuple(y.shape), generator)
-        return jsd(self.discriminator(samples), self.discriminator(y))
 
     def _absolute_error(self, y, local, generator) -> Tensor:
         """Cross-entropy of where a random place of the map lies."""

@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from skmi._supervised import Dropout, NetClassifier
 from skmi.evaluation import knn_probe, linear_probe, mlp_probe
-from skmi.evaluation._probes import Dropout, ProbeNet
 
 PROBES = [linear_probe, knn_probe, mlp_probe]
 #: A network that is trained in a moment.
@@ -204,7 +204,7 @@ def test_dropout():
 
 def test_network_has_the_layers_of_the_paper():
     Z, y = blobs()
-    net = ProbeNet(max_epochs=1, random_state=0)
+    net = NetClassifier(max_epochs=1, random_state=0)
     with pytest.warns(ConvergenceWarning, match="Raise max_epochs"):
         net.fit(Z, y)
     linear = [m for m in net.network_ if isinstance(m, torch.nn.Linear)]

@@ -1,0 +1,224 @@
+"""Classification with an encoder that has seen more rows than labels."""
+
+import copy
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.callback import with_callbacks
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skmi._supervised import TOLERANCE, NetClassifier
+from skmi.representation._base import BaseRepresentation
+from skmi.representation.dim import DIMTransformer
+
+__all__ = ["DIMClassifier"]
+
+
+class DIMClassifier(NetClassifier):
+    """A classifier on a learned encoder, which it fine-tunes: semi-supervised learning.
+
+    The encoder learns from all rows, then a small head and the encoder learn from those that
+    have labels ([1]_, section 4.2 and Table 2, where the encoder of DIM is fine-tuned in this
+    way). Rows without a label are marked by -1, as in `sklearn.semi_supervised`.
+
+    Parameters
+    ----------
+    transformer : transformer or None, default=None
+        A `DIMTransformer`, or another transformer of `skmi.representation`; what
+        ``feature_layer`` it has is classified. None is ``DIMTransformer()``.
+    prefit : bool, default=False
+        Whether the transformer is fitted already, and used as it is. Else a clone is fitted to
+        all rows of X.
+    fine_tune : bool, default=True
+        Whether the encoder is trained along with the head, or only the head.
+    hidden : int, default=200
+        Width of the head's hidden layer.
+    dropout : float, default=0.1
+        Part of the hidden units that is dropped in each step.
+    batch_norm : bool, default=False
+        Whether to normalise the hidden layer over each batch.
+    learning_rate : float, default=1e-3
+        Step size of Adam, for head and encoder.
+    max_epochs : int, default=200
+        Largest number of passes over the labelled rows.
+    patience : int, default=10
+        Epochs without improvement on held-out rows after which training stops.
+    validation_fraction : float, default=0.1
+        Part of the labelled rows that is held out to tell when to stop.
+    device : str, default="auto"
+        Torch device.
+    verbose : int, default=0
+        Whether to show a progress bar.
+    random_state : int, RandomState or None, default=None
+        Seed of weights, held-out rows, shuffles and dropout; the transformer has its own.
+
+    Attributes
+    ----------
+    transformer_ : transformer
+        The transformer with its own encoder, not fine-tuned.
+    network_ : nn.Module
+        The fine-tuned encoder and the head.
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    n_epochs_ : int
+        Passes over the labelled rows.
+    n_features_in_ : int
+        As in `DIMTransformer`.
+
+    See Also
+    --------
+    skmi.evaluation.mlp_probe : The same head on a fixed representation, cross-validated.
+
+    References
+    ----------
+    .. [1] R. D. Hjelm et al., "Learning deep representations by mutual information estimation
+       and maximization", ICLR 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skmi.representation import DIMClassifier, DIMTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> some = np.where(np.arange(len(y)) < 200, y, -1)            # 200 labels
+    >>> dim = DIMTransformer(16, image_shape=(8, 8), max_epochs=2, patience=None, random_state=0)
+    >>> classifier = DIMClassifier(dim, random_state=0).fit(X, some)
+    >>> bool(classifier.score(X[1000:], y[1000:]) > 0.8)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **NetClassifier._parameter_constraints,
+        "transformer": [BaseRepresentation, None],
+        "prefit": ["boolean"],
+        "fine_tune": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        transformer=None,
+        *,
+        prefit=False,
+        fine_tune=True,
+        hidden=200,
+        dropout=0.1,
+        batch_norm=False,
+        learning_rate=1e-3,
+        max_epochs=200,
+        patience=10,
+        validation_fraction=0.1,
+        device="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            hidden=hidden,
+            dropout=dropout,
+            batch_norm=batch_norm,
+            learning_rate=learning_rate,
+            max_epochs=max_epochs,
+            patience=patience,
+            validation_fraction=validation_fraction,
+            device=device,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.transformer = transformer
+        self.prefit = prefit
+        self.fine_tune = fine_tune
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y):
+        """Fit the transformer to all rows, then encoder and head to those with labels.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `DIMTransformer`.
+        y : array-like of shape (n_samples,)
+            Class labels; -1 for rows without one.
+
+        Returns
+        -------
+        self
+        """
+        with self._fit_life_cycle():
+            if self.prefit:
+                check_is_fitted(self.transformer)
+                self.transformer_ = self.transformer
+            else:
+                transformer = self.transformer or DIMTransformer(random_state=self.random_state)
+                self.transformer_ = clone(transformer).fit(X)
+            rows = self.transformer_._validate(X, reset=False)
+            y = column_or_1d(y, warn=True)
+            if len(y) != len(rows):
+                raise ValueError(f"X has {len(rows)} rows but y has {len(y)} labels.")
+            check_classification_targets(y)
+            labelled = np.flatnonzero(y != -1) if y.dtype.kind in "if" else np.arange(len(y))
+            if len(labelled) < 4:
+                raise ValueError(f"y has {len(labelled)} labels; at least 4 are needed.")
+            self.classes_, codes = np.unique(y[labelled], return_inverse=True)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    f"y holds one class, {self.classes_[0]!r}; at least two are needed to tell "
+                    "them apart."
+                )
+            self._train(rows[labelled], torch.from_numpy(codes), F.cross_entropy, TOLERANCE)
+        return self
+
+    # ------------------------------------------------------------ the network and its inputs
+
+    def _fit_inputs(self, rows):
+        return self.transformer_._scale(rows)
+
+    def _inputs(self, X):
+        return self.transformer_._scale(self.transformer_._validate(X, reset=False))
+
+    def _make_network(self, n_in, seed):
+        encoder = FeatureEncoder(self.transformer_, self.fine_tune)
+        return nn.Sequential(
+            encoder, super()._make_network(self.transformer_._n_features_out, seed)
+        )
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features, or of channels or rows of images, seen in fit."""
+        return self.transformer_.n_features_in_
+
+    def _fitted_to_tree(self, fitted: dict) -> dict:
+        raise TypeError(
+            "DIMClassifier cannot be saved without pickle: it holds a fitted transformer. Use "
+            "joblib."
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+class FeatureEncoder(nn.Module):
+    """The features of a transformer, from scaled rows, with weights of its own.
+
+    Parameters
+    ----------
+    transformer : BaseEstimator
+    trainable : bool
+        Whether to train; if not, it stays in evaluation mode.
+    """
+
+    def __init__(self, transformer: BaseEstimator, trainable: bool):
+        super().__init__()
+        self.encoder = copy.deepcopy(transformer.encoder_).requires_grad_(trainable)
+        self.feature_layer, self.trainable = transformer.feature_layer, trainable
+
+    def train(self, mode: bool = True):
+        return super().train(mode and self.trainable)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.encoder(rows).at(self.feature_layer)
