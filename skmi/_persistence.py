@@ -60,6 +60,8 @@ def encode(value, arrays: dict[str, torch.Tensor], where: str):
         }
     if isinstance(value, type) and value.__module__ == "numpy":
         return {"kind": "dtype", "name": value.__name__}
+    if type(value).__name__ in TRUSTED and hasattr(value, "_fitted_to_tree"):
+        return {"kind": "estimator", **describe(value, arrays, where)}
     if type(value).__name__ in TRUSTED:
         return {
             "kind": "object",
@@ -70,6 +72,31 @@ def encode(value, arrays: dict[str, torch.Tensor], where: str):
         f"{where} is a {type(value).__name__}, which cannot be saved without pickle. Use "
         "joblib.dump for this estimator."
     )
+
+
+def describe(estimator, arrays: dict[str, torch.Tensor], where: str = "") -> dict:
+    """Class, parameters and, where it is fitted, the fitted attributes of an estimator."""
+    where = f"{where}." if where else ""
+    fitted = {
+        name: value
+        for name, value in estimator.__getstate__().items()
+        if name.endswith("_") and not name.startswith("_")
+    }
+    fitted = estimator._fitted_to_tree(fitted) if fitted else None
+    return {
+        "class": type(estimator).__name__,
+        "parameters": encode(estimator.get_params(deep=False), arrays, f"{where}parameters"),
+        "fitted": encode(fitted, arrays, f"{where}fitted"),
+    }
+
+
+def build(cls, header: dict, arrays):
+    """The inverse of `describe`."""
+    estimator = cls(**decode(header["parameters"], arrays))
+    fitted = decode(header["fitted"], arrays)
+    if fitted is not None:
+        estimator.__setstate__(estimator._fitted_from_tree(fitted))
+    return estimator
 
 
 def decode(value, arrays):
@@ -97,24 +124,16 @@ def decode(value, arrays):
             instance = cls.__new__(cls)
             vars(instance).update(decode(value["state"], arrays))
             return instance
+        case "estimator":
+            return build(TRUSTED[value["class"]], value, arrays)
     raise ValueError(f"Unknown kind {value['kind']!r}: was the file written by a newer skmi?")
 
 
 def save(estimator, path: str | Path) -> None:
     """Write the parameters and the fitted attributes of an estimator."""
     check_is_fitted(estimator)
-    fitted = {
-        name: value
-        for name, value in estimator.__getstate__().items()
-        if name.endswith("_") and not name.startswith("_")
-    }
     arrays: dict[str, torch.Tensor] = {}
-    header = {
-        "class": type(estimator).__name__,
-        "skmi": __version__,
-        "parameters": encode(estimator.get_params(deep=False), arrays, "parameters"),
-        "fitted": encode(estimator._fitted_to_tree(fitted), arrays, "fitted"),
-    }
+    header = {"skmi": __version__, **describe(estimator, arrays)}
     save_file(arrays, path, metadata={"skmi": json.dumps(header)})
 
 
@@ -127,6 +146,4 @@ def load(cls, path: str | Path):
                 f"{path} holds a {header.get('class', 'file of another program')}, not a "
                 f"{cls.__name__}."
             )
-        estimator = cls(**decode(header["parameters"], arrays))
-        estimator.__setstate__(estimator._fitted_from_tree(decode(header["fitted"], arrays)))
-    return estimator
+        return build(cls, header, arrays)

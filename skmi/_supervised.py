@@ -114,12 +114,16 @@ class SupervisedNet(BaseNeuralEstimator):
         """What the network makes of new rows, on the CPU."""
         return apply_in_batches(self.network_, self._inputs(Z), self.device_)
 
+    @property
+    def _n_inputs(self) -> int:
+        return self.scaler_.n_features_in_
+
     def _fitted_to_tree(self, fitted: dict) -> dict:
         return fitted | {"network_": dict(fitted["network_"].state_dict())}
 
     def _fitted_from_tree(self, fitted: dict) -> dict:
         vars(self).update(fitted)
-        network = self._make_network(self.scaler_.n_features_in_, seed=0)
+        network = self._make_network(self._n_inputs, seed=0)
         network.load_state_dict(fitted["network_"])
         return fitted | {"network_": network.eval()}
 
@@ -194,7 +198,8 @@ class NetClassifier(ClassifierMixin, SupervisedNet):
         return self._output(Z).softmax(dim=1).numpy()
 
     def predict(self, Z):
-        return self.classes_[self.predict_proba(Z).argmax(axis=1)]
+        codes = self.predict_proba(Z).argmax(axis=1)
+        return self.classes_[codes]
 
     def _make_network(self, n_in: int, seed: int) -> nn.Module:
         return nn.Sequential(

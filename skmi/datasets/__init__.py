@@ -25,6 +25,7 @@ from skmi.datasets._formulas import (
     gaussian_mutual_info,
     student_mutual_info,
 )
+from skmi.datasets._images import load_cifar10, load_mnist
 from skmi.datasets._tasks import bmi_tasks, held_out_tasks
 from skmi.datasets._transforms import (
     TRANSFORMS,
@@ -47,6 +48,8 @@ __all__ = [
     "gaussian_mutual_info",
     "half_cube",
     "held_out_tasks",
+    "load_cifar10",
+    "load_mnist",
     "make_additive_noise",
     "make_dense_gaussian",
     "make_gaussian",

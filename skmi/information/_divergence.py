@@ -22,6 +22,7 @@ from skmi.exceptions import (
 from skmi.information._base import GAUSSIAN_TERM_COLUMNS, is_overfitted
 from skmi.information._mutual_info import make_result
 from skmi.information._objective import (
+    ETA_LEARNING_RATE,
     ScalarEta,
     bound_in_nats,
     log_normalizer,
@@ -37,8 +38,8 @@ __all__ = ["KLDivergenceResult", "kl_divergence"]
 
 #: Part of the training rows that tells when to stop, and the epochs without improvement on them.
 STOP_FRACTION, PATIENCE = 0.15, 15
-#: Decay of the moving average of the weights, and step size of the normaliser eta.
-AVERAGING, ETA_LEARNING_RATE = 0.99, 1e-2
+#: Decay of the moving average of the weights.
+AVERAGING = 0.99
 #: Part of the rows of P beyond the ceiling from which the divergence may be any larger.
 SATURATED_FRACTION = 0.1
 

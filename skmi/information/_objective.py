@@ -18,6 +18,8 @@ VALIDATION_PAIRS = 2**15
 EVALUATION_PAIRS = 2**18
 #: Number of y that stand for its marginal in `score_samples(X)`.
 REFERENCE_ROWS = 512
+#: Step size of a scalar eta.
+ETA_LEARNING_RATE = 1e-2
 #: Pairs scored at once, which bounds the memory of an evaluation.
 CHUNK_PAIRS = 2**13
 
@@ -111,6 +113,14 @@ def log_normalizer(product: Tensor, ceiling: Tensor) -> Tensor:
         above = log_mean_exp((product - middle).clamp(max=ceiling)) > 0
         low, high = torch.where(above, middle, low), torch.where(above, high, middle)
     return (low + high) / 2
+
+
+def grow_linearly(log_ratio: Tensor, ceiling: Tensor) -> Tensor:
+    """Log ratios whose exponentials grow linearly beyond that of the ceiling.
+
+    Without it a critic that overshoots is thrown further by its own exponential gradient.
+    """
+    return torch.minimum(log_ratio, ceiling + (log_ratio - ceiling).clamp(min=0).log1p())
 
 
 class BoundObjective(nn.Module):
@@ -210,7 +220,7 @@ class BoundObjective(nn.Module):
 
     def _loss(self, joint: Tensor, product: Tensor) -> Tensor:
         if self.eta is not None:
-            return -self.bound.nats(joint, product)
+            return -self.bound.nats(joint, grow_linearly(product, self.ceiling))
         if self.bound.name == "dv":
             if self.moving_average_rate is None:
                 return -self.bound.value(joint, product)

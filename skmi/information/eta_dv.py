@@ -3,11 +3,11 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from skmi.bounds import BOUNDS, Bound
 from skmi.information._base import BaseMIEstimator
-from skmi.information._objective import EtaNetwork, ScalarEta
+from skmi.information._objective import ETA_LEARNING_RATE, EtaNetwork, ScalarEta
 from skmi.training import Player
 
 __all__ = ["EtaDVEstimator"]
@@ -41,8 +41,9 @@ class EtaDVEstimator(BaseMIEstimator):
         Critic steps for each step of eta.
     learning_rate : float, default=2e-3
         Step size of the critic's Adam. The paper's is 1e-4.
-    eta_learning_rate : float, default=1e-2
-        Step size of eta's Adam.
+    eta_learning_rate : float or "auto", default="auto"
+        Step size of eta's Adam. ``"auto"`` is 1e-2 for a scalar, and that of the critic for a
+        function, which is unstable with larger steps.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Widths of the hidden layers of the critic, and of :math:`\eta(y)`.
     activation : {"silu", "relu", "elu", "gelu", "leaky-relu", "tanh"}, default="silu"
@@ -153,7 +154,7 @@ class EtaDVEstimator(BaseMIEstimator):
         **BaseMIEstimator._parameter_constraints,
         "a_dv": ["boolean"],
         "n_critic": [Interval(Integral, 1, None, closed="left")],
-        "eta_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "eta_learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -163,7 +164,7 @@ class EtaDVEstimator(BaseMIEstimator):
         a_dv=False,
         n_critic=1,
         learning_rate=2e-3,
-        eta_learning_rate=1e-2,
+        eta_learning_rate="auto",
         hidden_layer_sizes=(64, 64),
         activation="silu",
         layer_norm=False,
@@ -231,7 +232,10 @@ class EtaDVEstimator(BaseMIEstimator):
             self.eta_ = np.array([c.objective.eta.value.item() for c in self.critics_])
 
     def _players(self) -> list[Player]:
+        eta_learning_rate = self.eta_learning_rate
+        if eta_learning_rate == "auto":
+            eta_learning_rate = self.learning_rate if self.a_dv else ETA_LEARNING_RATE
         return [
             Player("critic", self.learning_rate),
-            Player("eta", self.eta_learning_rate, every=self.n_critic),
+            Player("eta", eta_learning_rate, every=self.n_critic),
         ]

@@ -390,6 +390,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return fitted | {"objective_": dict(fitted["objective_"].state_dict())}
 
     def _fitted_from_tree(self, fitted: dict) -> dict:
+        vars(self).update(fitted)
         objective = self._make_objective(tuple(fitted["row_shape_"]))
         objective.load_state_dict(fitted["objective_"])
         return fitted | {"objective_": objective.eval(), "_training_state": None}

@@ -55,6 +55,9 @@ class EncoderObjective(nn.Module):
             self.discriminator = mlp(widths, activation="relu")
         self._y: Tensor | None = None
 
+    def __getstate__(self):  # the last batch's representations may be on another device
+        return self.__dict__ | {"_y": None}
+
     def _terms(self, x: Tensor, *rest: Tensor, generator):
         raise NotImplementedError
 

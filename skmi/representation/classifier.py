@@ -1,21 +1,30 @@
 """Classification with an encoder that has seen more rows than labels."""
 
 import copy
+import math
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.callback import with_callbacks
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import _num_samples, check_is_fitted, column_or_1d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skmi._persistence import savable
 from skmi._supervised import TOLERANCE, NetClassifier
+from skmi.exceptions import warn
 from skmi.representation._base import BaseRepresentation
+from skmi.representation.autoencoder import AutoencoderTransformer
+from skmi.representation.cpc import CPCTransformer
 from skmi.representation.dim import DIMTransformer
+from skmi.representation.nat import NATTransformer
 
 __all__ = ["DIMClassifier"]
+
+for transformer in (AutoencoderTransformer, CPCTransformer, DIMTransformer, NATTransformer):
+    savable(transformer)  # as a part of a classifier
 
 
 class DIMClassifier(NetClassifier):
@@ -23,7 +32,8 @@ class DIMClassifier(NetClassifier):
 
     The encoder learns from all rows, then a small head and the encoder learn from those that
     have labels ([1]_, section 4.2 and Table 2, where the encoder of DIM is fine-tuned in this
-    way). Rows without a label are marked by -1, as in `sklearn.semi_supervised`.
+    way). Rows without a label are marked by -1, as in `sklearn.semi_supervised`; labels that are
+    strings then need ``dtype=object``. Only where -1 and 1 are all there is, both are classes.
 
     Parameters
     ----------
@@ -32,7 +42,7 @@ class DIMClassifier(NetClassifier):
         ``feature_layer`` it has is classified. None is ``DIMTransformer()``.
     prefit : bool, default=False
         Whether the transformer is fitted already, and used as it is. Else a clone is fitted to
-        all rows of X.
+        all rows of X. A search or cross-validation clones, so that it needs False.
     fine_tune : bool, default=True
         Whether the encoder is trained along with the head, or only the head.
     hidden : int, default=200
@@ -66,7 +76,7 @@ class DIMClassifier(NetClassifier):
         The labels.
     n_epochs_ : int
         Passes over the labelled rows.
-    n_features_in_ : int
+    n_features_in_, feature_names_in_
         As in `DIMTransformer`.
 
     See Also
@@ -148,28 +158,28 @@ class DIMClassifier(NetClassifier):
         self
         """
         with self._fit_life_cycle():
-            if self.prefit:
-                check_is_fitted(self.transformer)
-                self.transformer_ = self.transformer
-            else:
-                transformer = self.transformer or DIMTransformer(random_state=self.random_state)
-                self.transformer_ = clone(transformer).fit(X)
+            labelled, self.classes_, codes = read_labels(y)  # before the transformer's long fit
+            self.transformer_ = self._fit_transformer(X, len(labelled))
             rows = self.transformer_._validate(X, reset=False)
-            y = column_or_1d(y, warn=True)
-            if len(y) != len(rows):
-                raise ValueError(f"X has {len(rows)} rows but y has {len(y)} labels.")
-            check_classification_targets(y)
-            labelled = np.flatnonzero(y != -1) if y.dtype.kind in "if" else np.arange(len(y))
-            if len(labelled) < 4:
-                raise ValueError(f"y has {len(labelled)} labels; at least 4 are needed.")
-            self.classes_, codes = np.unique(y[labelled], return_inverse=True)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    f"y holds one class, {self.classes_[0]!r}; at least two are needed to tell "
-                    "them apart."
-                )
             self._train(rows[labelled], torch.from_numpy(codes), F.cross_entropy, TOLERANCE)
         return self
+
+    def _fit_transformer(self, X, n_labels: int) -> BaseRepresentation:
+        if _num_samples(X) != n_labels:
+            raise ValueError(f"X has {_num_samples(X)} rows but y has {n_labels} labels.")
+        if not self.prefit:
+            transformer = self.transformer
+            if transformer is None:
+                transformer = DIMTransformer(random_state=self.random_state)
+            return clone(transformer).fit(X)
+        if self.transformer is None:
+            raise ValueError("prefit=True needs a fitted transformer, got transformer=None.")
+        check_is_fitted(
+            self.transformer,
+            msg="prefit=True needs a fitted %(name)s. A clone, as in cross-validation, is not "
+            "fitted: say prefit=False there.",
+        )
+        return self.transformer
 
     # ------------------------------------------------------------ the network and its inputs
 
@@ -190,16 +200,38 @@ class DIMClassifier(NetClassifier):
         """Number of features, or of channels or rows of images, seen in fit."""
         return self.transformer_.n_features_in_
 
-    def _fitted_to_tree(self, fitted: dict) -> dict:
-        raise TypeError(
-            "DIMClassifier cannot be saved without pickle: it holds a fitted transformer. Use "
-            "joblib."
-        )
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the features, if X had any."""
+        return self.transformer_.feature_names_in_
+
+    @property
+    def _n_inputs(self) -> int:
+        return math.prod(self.transformer_.row_shape_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def read_labels(y) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whether each row has a label, the classes, and the classes' numbers of rows with one."""
+    y = column_or_1d(y, warn=True)
+    labelled = np.ones(len(y), dtype=bool) if y.dtype.kind in "USb" else y != -1
+    if y.dtype.kind in "if" and set(np.unique(y)) == {-1, 1}:
+        warn("y holds -1 and 1 only: both are taken for classes.", UserWarning)
+        labelled[:] = True
+    if labelled.sum() < 4:
+        raise ValueError(f"n_samples={labelled.sum()} with a label is too few. Label at least 4.")
+    check_classification_targets(y[labelled])
+    classes, codes = np.unique(y[labelled], return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds one class, {classes.tolist()[0]!r}; at least two are needed to tell them "
+            "apart."
+        )
+    return labelled, classes, codes
 
 
 class FeatureEncoder(nn.Module):

@@ -1,5 +1,6 @@
 """Contrastive predictive coding: summaries of what came so far predict what comes next."""
 
+import math
 from numbers import Integral
 
 import torch
@@ -27,9 +28,9 @@ class CPCTransformer(BaseRepresentation):
 
     .. math:: \max \sum_{k=1}^{K} \frac{1}{R - k} \sum_r I(c_r; z_{r + k})
 
-    with the places of other images as negatives. The representation is the mean over the
-    columns of the last state. As in Deep InfoMax ([2]_, section 4.2), which compares itself with
-    it, the critics are encode-and-dot, and any bound serves.
+    with the same place of the other images of the batch as negatives. The representation is the
+    mean over the columns of the last state. As in Deep InfoMax ([2]_, section 4.2), which compares
+    itself with it, the critics are encode-and-dot, and any bound serves.
 
     Parameters
     ----------
@@ -135,7 +136,8 @@ class CPCTransformer(BaseRepresentation):
         if grid[0] <= self.n_steps:
             raise ValueError(
                 f"n_steps={self.n_steps} needs more than {self.n_steps} rows of local features, "
-                f"but there are {grid[0]}. Use fewer steps, larger images or another encoder."
+                f"but there are {grid[0]} (n_features={math.prod(shape)}). Use fewer steps, larger "
+                "images or another encoder."
             )
         summary = ColumnSummary(n_features, self.n_components, grid)
         critics = [

@@ -1,6 +1,5 @@
 """Noise as targets: representations pulled to fixed random points of a sphere."""
 
-import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
@@ -122,8 +121,14 @@ class NoiseObjective(EncoderObjective):
 
     def __init__(self, model: nn.ModuleDict, *, n_components: int, seed: int):
         super().__init__(model, n_components=n_components)
-        self.targets: Tensor = torch.empty(0, n_components)
+        self.register_buffer("targets", torch.empty(0, n_components), persistent=False)
         self.seed = seed
+
+    def get_extra_state(self) -> Tensor:  # saved like a buffer, but its length may change
+        return self.targets
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.targets = state
 
     def _terms(self, x, rows, generator):
         y = self.model["encoder"](x).y
@@ -138,15 +143,16 @@ class NoiseObjective(EncoderObjective):
     def _targets_of(self, rows: Tensor) -> Tensor:
         """The targets of some rows; those of rows not seen yet are drawn first."""
         n_more = int(rows.max()) + 1 - len(self.targets)
-        if n_more > 0 or self.targets.device != rows.device:
+        if n_more > 0:
             generator = torch.Generator().manual_seed(self.seed + len(self.targets))
-            more = PRIORS["sphere"]((max(n_more, 0), self.targets.shape[1]), generator)
-            self.targets = torch.cat([self.targets.to(rows.device), more.to(rows.device)])
+            more = PRIORS["sphere"]((n_more, self.targets.shape[1]), generator)
+            self.targets = torch.cat([self.targets, more.to(self.targets.device)])
         return self.targets[rows]
 
     @staticmethod
     @torch.no_grad()
     def _assign(y: Tensor, targets: Tensor) -> Tensor:
         """The targets in the order of the least total distance to y."""
-        order = linear_sum_assignment(-(y @ targets.T).cpu().numpy())[1]
-        return targets[torch.from_numpy(np.asarray(order)).to(targets.device)]
+        similarities = (y @ targets.T).nan_to_num().cpu().numpy()
+        _, order = linear_sum_assignment(similarities, maximize=True)
+        return targets[torch.from_numpy(order).to(targets.device)]

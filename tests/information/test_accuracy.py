@@ -32,11 +32,12 @@ def test_twenty_dimensions(gaussian_pair):
     assert MINEEstimator(cv=2, random_state=0).fit(X, Y).mi_ == pytest.approx(truth, abs=0.25)
 
 
-def test_a_dv_has_a_normaliser_for_every_y(gaussian_pair):
-    X, Y, truth = gaussian_pair(6_000, 1, 0.8, seed=5)
+@pytest.mark.parametrize("seed", [0, 4])  # steps of 1e-2 for eta(y): NaN, and 0.27 too low
+def test_a_dv_has_a_normaliser_for_every_y(gaussian_pair, seed):
+    X, Y, truth = gaussian_pair(4_000, 1, 0.8, seed=5)
     # without the Gaussian term the networks have to find eta(y) themselves
-    fitted = EtaDVEstimator(a_dv=True, gaussian_term=False, cv=2, random_state=0).fit(X, Y)
-    assert fitted.mi_ == pytest.approx(truth, abs=0.08)
+    fitted = EtaDVEstimator(a_dv=True, gaussian_term=False, cv=2, random_state=seed).fit(X, Y)
+    assert fitted.mi_ == pytest.approx(truth, abs=0.06)
     assert not hasattr(fitted, "eta_")
 
 
