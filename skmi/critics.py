@@ -150,6 +150,8 @@ class EncodeAndDotCritic(InnerProductCritic):
         width = hidden_layer_sizes[0]
         self.x_linear, self.y_linear = nn.Linear(n_x, width), nn.Linear(n_y, width)
         self.x_net, self.y_net = (mlp([n, width, width], **options) for n in (n_x, n_y))
+        for parameter in (*self.x_linear.parameters(), *self.y_linear.parameters()):
+            nn.init.zeros_(parameter)  # the linear maps join in later: they learn faster
         self.scale = width**-0.25
 
     def embed_x(self, x):

@@ -109,8 +109,7 @@ def _decode(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
     data = data.tobytes()
     images = [
-        np.asarray(Image.open(io.BytesIO(data[start:end])))
-        for start, end in pairwise(offsets)
+        np.asarray(Image.open(io.BytesIO(data[start:end]))) for start, end in pairwise(offsets)
     ]
     return np.stack(images).transpose(0, 3, 1, 2).copy()
 

@@ -74,6 +74,9 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     # ------------------------------------------------------------ subclass hooks
 
+    #: Whether representations are standardised before they take the range of the prior.
+    _standardize = True
+
     def _make_objective(self, shape: tuple[int, ...]) -> EncoderObjective:
         raise NotImplementedError
 
@@ -85,7 +88,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Complain of parameters that do not go together, before any work."""
 
     def _setting(self, name: str):
-        """A parameter, or what a preset makes of it."""
+        """A parameter or setting, or what a preset makes of it."""
         return getattr(self, name)
 
     @property
@@ -215,7 +218,8 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             name = name or self.encoder
             encoder = make_encoder(name, shape, self.n_components, width=width, **options)
         if self._prior_weight:
-            encoder.output = nn.Sequential(encoder.output, range_of_prior(self.prior))
+            range_of = range_of_prior(self.prior, self.n_components, standardize=self._standardize)
+            encoder.output = nn.Sequential(encoder.output, range_of)
         return encoder
 
     def _record(self, history) -> None:

@@ -50,8 +50,23 @@ class _Shrink(nn.Module):
         return y / (1 + y.square().sum(1, keepdim=True)).sqrt()
 
 
-def range_of_prior(name: str | None) -> nn.Module:
-    """The last layer of an encoder, whose values are those that the prior can take."""
+class _NormalCDF(nn.Module):
+    """Onto (0, 1): what is normally distributed becomes uniform."""
+
+    def forward(self, y):
+        return torch.special.ndtr(y)
+
+
+def range_of_prior(name: str | None, n_components: int, *, standardize: bool = True) -> nn.Module:
+    """The last layer of an encoder, whose values are those that the prior can take.
+
+    With ``standardize`` the columns have mean 0 and variance 1 before, so that each of them
+    alone is near the prior from the start and the adversary is left with their dependence.
+    """
     if name in ("uniform", "binary"):
-        return nn.Sigmoid()
-    return {"ball": _Shrink, "sphere": _Normalize}.get(name, nn.Identity)()
+        layer = _NormalCDF() if standardize else nn.Sigmoid()
+    else:
+        layer = {"ball": _Shrink, "sphere": _Normalize}.get(name, nn.Identity)()
+    if not standardize:
+        return layer
+    return nn.Sequential(nn.BatchNorm1d(n_components, affine=False), layer)

@@ -101,8 +101,8 @@ class DIMTransformer(BaseRepresentation):
         Scores are ``clip tanh(score / clip)``.
     score_penalty : float, default=0.0
         Weight of the mean squared score, which keeps scores small.
-    max_epochs : int, default=100
-        Largest number of passes over the rows.
+    max_epochs : int, default=30
+        Passes over the rows, or the largest number of them if `patience` is given.
     batch_size : int, default=64
         Rows of a batch, of which all pairs are compared.
     learning_rate : float, default=1e-3
@@ -111,8 +111,9 @@ class DIMTransformer(BaseRepresentation):
         Adam's decay rates.
     validation_fraction : float, default=0.1
         Part of the rows that tells when to stop; none if it would be fewer than 16 rows.
-    patience : int or None, default=10
-        Epochs without improvement after which training stops. None: ``max_epochs``.
+    patience : int or None, default=None
+        Epochs without improvement on held-out rows after which training stops, with the best
+        weights. None: all rows are trained for ``max_epochs``.
     tolerance : float, default=1e-3
         Smallest improvement of the objective in nats.
     device : str, default="auto"
@@ -212,12 +213,12 @@ class DIMTransformer(BaseRepresentation):
         augment=None,
         score_clip=None,
         score_penalty=0.0,
-        max_epochs=100,
+        max_epochs=30,
         batch_size=64,
         learning_rate=1e-3,
         betas=(0.9, 0.999),
         validation_fraction=0.1,
-        patience=10,
+        patience=None,
         tolerance=1e-3,
         device="auto",
         random_state=None,
@@ -263,6 +264,10 @@ class DIMTransformer(BaseRepresentation):
 
     def _setting(self, name):
         return PRESETS.get(self.preset, {}).get(name, getattr(self, name))
+
+    @property
+    def _standardize(self) -> bool:
+        return self.preset != "paper"
 
     def _check_settings(self):
         if self.alpha == 0 and self.beta == 0:

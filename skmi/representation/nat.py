@@ -67,12 +67,12 @@ class NATTransformer(BaseRepresentation):
         encoder_width=32,
         feature_layer="global",
         image_shape=None,
-        max_epochs=100,
+        max_epochs=30,
         batch_size=64,
         learning_rate=1e-3,
         betas=(0.9, 0.999),
         validation_fraction=0.1,
-        patience=10,
+        patience=None,
         tolerance=1e-3,
         device="auto",
         random_state=None,
@@ -98,7 +98,9 @@ class NATTransformer(BaseRepresentation):
 
     def _make_objective(self, shape):
         encoder = self._make_encoder(shape)
-        encoder.output = nn.Sequential(encoder.output, range_of_prior("sphere"))
+        encoder.output = nn.Sequential(
+            encoder.output, range_of_prior("sphere", 0, standardize=False)
+        )
         return NoiseObjective(
             nn.ModuleDict({"encoder": encoder}), n_components=self.n_components, seed=self.seed_
         )

@@ -166,7 +166,7 @@ def test_adversary_and_encoder_are_trained_by_turns(digits):
 def test_priors_and_ranges(name):
     generator = torch.Generator().manual_seed(2)
     samples = PRIORS[name]((20_000, 3), generator)
-    y = range_of_prior(name)(5 * torch.randn(100, 3))
+    y = range_of_prior(name, 3)(5 * torch.randn(100, 3))
     radius = samples.norm(dim=1)
     if name == "uniform":
         assert samples.mean() == pytest.approx(0.5, abs=0.01) and samples.var() == pytest.approx(
