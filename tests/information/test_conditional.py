@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
-from joblib import Parallel, delayed, parallel_config
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -424,8 +424,6 @@ def test_same_seed_same_bits_everywhere(data):
     for backend in ("threading", "loky"):
         with parallel_config(backend=backend):
             assert fit_values(*data, n_jobs=2) == reference
-            runs = Parallel(n_jobs=2)(delayed(fit_values)(*data) for _ in range(2))
-            assert runs == [reference] * 2
     np.testing.assert_array_equal(before[0], np.random.get_state()[1])  # noqa: NPY002
     assert torch.equal(before[1], torch.get_rng_state())
 

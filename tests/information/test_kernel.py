@@ -277,7 +277,7 @@ def test_eps_shrinks_the_ratios(data):
     np.testing.assert_allclose(tiny.dual_coef_, plain.dual_coef_, rtol=1e-8)
 
 
-@pytest.mark.parametrize("n_features", [1, 2])
+@pytest.mark.parametrize("n_features", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_gaussians(n_features):
     X, Y, mi = make_sparse_gaussian(
         3_000, n_features_x=n_features, correlation=0.7, n_interacting=1, random_state=4
@@ -582,6 +582,7 @@ def test_the_score_is_the_bound_of_the_package(data):
     assert fitted.score(X, Y) == pytest.approx(float(eta_dv(*scores, 0.0)))
 
 
+@pytest.mark.slow
 def test_gaussian_tasks_of_other_shapes():
     covariance = np.eye(4) + 0.4 * (1 - np.eye(4))
     X, Y, mi = make_gaussian(2_000, covariance=covariance, n_features_x=3, random_state=0)

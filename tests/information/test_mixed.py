@@ -253,8 +253,11 @@ def test_names_and_types_of_categories_do_not_matter():
 def test_the_order_of_categories_does_not_matter():
     frame, y, _ = slopes(1_000, seed=9)
     renamed = frame.assign(c=frame["c"].map({"down": "z", "flat": "a", "up": "m"}))
-    values = [mutual_info(X, y, cv=2, random_state=0).estimate for X in (frame, renamed)]
-    assert values[0] == pytest.approx(values[1], abs=0.05)
+    estimator = MINEEstimator(cv=2, max_epochs=40)
+    values = [
+        mutual_info(X, y, estimator=estimator, random_state=0).estimate for X in (frame, renamed)
+    ]
+    assert values[0] == pytest.approx(values[1], abs=0.06)
 
 
 def test_margins_are_those_of_numbers():
