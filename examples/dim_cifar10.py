@@ -30,6 +30,8 @@ def models(n_epochs, preset, coordinates):
     """The transformers to compare, by name."""
     shared = {"max_epochs": n_epochs, "random_state": 0}
     dim = shared | {"preset": preset}
+    if preset == "paper":
+        shared = shared | {"encoder_width": 64, "learning_rate": 1e-4, "betas": (0.5, 0.999)}
     transformers = {
         "DIM(L) infoNCE": DIMTransformer(**dim),
         "DIM(L) JSD": DIMTransformer(bound="jsd", **dim),

@@ -55,6 +55,11 @@ def count_stop_rows(n_rows: int, fraction: float) -> int:
     return min(max(2, round(fraction * n_rows)), n_rows - 2, STOP_ROWS)
 
 
+def count_batches(n_rows: int, batch_size: int) -> int:
+    """How many equal batches of about this size, none of them of a single row."""
+    return max(1, min(math.ceil(n_rows / batch_size), n_rows // 2))
+
+
 def auto_batch_size(n_rows: int) -> int:
     """A batch of about 20 steps an epoch, within what suits the optimiser."""
     return int(min(2 ** np.clip(round(np.log2(n_rows / 20)), 4, 10), n_rows))
@@ -95,7 +100,7 @@ class TensorBatches:
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         n_rows, device = len(self.tensors[0]), self.tensors[0].device
         if self.generator is None:
-            n_batches = math.ceil(n_rows / self.batch_size)
+            n_batches = count_batches(n_rows, self.batch_size)
             yield from zip(*(t.tensor_split(n_batches) for t in self.tensors), strict=True)
             return
         permutation = torch.randperm(n_rows, generator=self.generator, device=device)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ENCODERS", "Encoder", "Layers", "make_encoder"]
+__all__ = ["ENCODERS", "Encoder", "Layers", "encoder_shapes", "make_encoder"]
 
 
 class Layers(NamedTuple):
@@ -66,6 +66,15 @@ class Encoder(nn.Module):
         conv = self.conv(local)
         fc = self.fc(conv)
         return Layers(local, conv, fc, self.output(fc))
+
+
+@torch.no_grad()
+def encoder_shapes(encoder: nn.Module, shape: Sequence[int]) -> Layers:
+    """All layers of two rows of zeros, in evaluation mode: batch norm must not learn of them."""
+    was_training = encoder.training
+    layers = encoder.eval()(torch.zeros(2, *shape))
+    encoder.train(was_training)
+    return layers
 
 
 class _GroupEmbedding(nn.Module):
@@ -131,9 +140,7 @@ def _assemble(blocks: Sequence[nn.Module], local_layer, shape, hidden, n_compone
             f"local_layer={local_layer} does not exist: this encoder has blocks 1 to {n_blocks}."
         )
     local, conv = nn.Sequential(*blocks[:local_layer]), nn.Sequential(*blocks[local_layer:])
-    with torch.no_grad():  # on two images, in evaluation mode: batch norm must not learn of it
-        n_features = conv.eval()(local.eval()(torch.zeros(2, *shape))).flatten(1).shape[1]
-    local.train(), conv.train()
+    n_features = encoder_shapes(nn.Sequential(local, conv), shape).flatten(1).shape[1]
     return Encoder(local, conv, *_dense(n_features, hidden, n_components))
 
 
@@ -192,7 +199,10 @@ def resnet(shape, n_components, *, width=64, local_layer="auto") -> Encoder:
 
 
 def strided_crop(shape, n_components, *, width=64, local_layer="auto") -> Encoder:
-    """7 x 7 overlapping crops of a quarter of the image, encoded one by one (as in CPC)."""
+    """Crops of a quarter of the image that overlap by half, encoded one by one (as in CPC).
+
+    There are 7 x 7 of them where the sides are multiples of 8.
+    """
     _require_size("strided-crop", shape, 8)
     size, stride = [s // 4 for s in shape[1:]], [s // 8 for s in shape[1:]]
     crop = nn.Sequential(
@@ -208,8 +218,12 @@ def strided_crop(shape, n_components, *, width=64, local_layer="auto") -> Encode
 def grouped_mlp(shape, n_components, *, width=64, local_layer="auto") -> Encoder:
     """A perceptron on up to 32 groups of columns, whose embeddings are the local features.
 
+    They are those of its only block.
+
     The hidden layers have 4 width units each.
     """
+    if local_layer not in ("auto", 1):
+        raise ValueError(f"local_layer={local_layer} does not exist: this encoder has block 1.")
     n_columns = math.prod(shape)
     n_groups = min(n_columns, 32)
     n_groups = math.ceil(n_columns / math.ceil(n_columns / n_groups))

@@ -20,10 +20,10 @@ from skmi.base import (
     seeded_initialization,
 )
 from skmi.exceptions import ConvergenceWarning, warn
-from skmi.networks import ENCODERS, Encoder, Layers, make_encoder
+from skmi.networks import ENCODERS, Encoder, Layers, encoder_shapes, make_encoder
 from skmi.representation._objective import EncoderObjective
 from skmi.representation._priors import PRIORS, range_of_prior
-from skmi.training import Player, count_stop_rows
+from skmi.training import Player, count_batches, count_stop_rows
 
 __all__ = ["BaseRepresentation"]
 
@@ -31,6 +31,21 @@ __all__ = ["BaseRepresentation"]
 FEWEST_STOP_ROWS = 16
 
 
+#: Parameters that may change between one training and the next.
+FREE_PARAMETERS = {
+    "batch_size",
+    "betas",
+    "device",
+    "feature_layer",
+    "learning_rate",
+    "max_epochs",
+    "patience",
+    "random_state",
+    "tolerance",
+    "validation_fraction",
+    "verbose",
+    "warm_start",
+}
 #: Of the parameters of those that match a prior.
 PRIOR_CONSTRAINTS = {
     "gamma": [Interval(Real, 0, None, closed="left")],
@@ -46,7 +61,7 @@ class _SeedNoise(Callback):
         net.module_.generator = torch.Generator(net.device).manual_seed(net.seed + 7919 * epoch)
 
     def on_train_end(self, net, **kwargs):
-        net.module_.generator = None
+        net.module_.generator = net.module_._y = None
 
 
 class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNeuralEstimator):
@@ -80,8 +95,8 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _make_objective(self, shape: tuple[int, ...]) -> EncoderObjective:
         raise NotImplementedError
 
-    def _batch_tensors(self, rows: Tensor) -> list[Tensor]:
-        """What the objective is called with a batch of."""
+    def _batch_tensors(self, rows: Tensor, indices: Tensor) -> list[Tensor]:
+        """What the objective is called with a batch of: rows, and perhaps which they are."""
         return [rows]
 
     def _check_settings(self) -> None:
@@ -106,7 +121,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         ----------
         X : array-like
             Rows of numbers, shape (n, p), or flat images with ``image_shape``; images of shape
-            (n, h, w) or (n, c, h, w); sequences of shape (n, c, l), with ``image_shape=(c, l)``.
+            (n, h, w) or (n, c, h, w); sequences of shape (n, c, l), with ``encoder="conv1d"``.
         y : None
             Ignored.
 
@@ -124,7 +139,8 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Warns
         -----
         ConvergenceWarning
-            If the objective was still rising on held-out rows after ``max_epochs``.
+            If there is `patience`, and the objective was still rising on held-out rows after
+            ``max_epochs``.
         """
         go_on = self.warm_start and hasattr(self, "objective_")
         return self._prepare_and_train(X, go_on=go_on)
@@ -150,6 +166,10 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self._prepare_and_train(X, go_on=hasattr(self, "objective_"), epochs=1)
 
     def _prepare(self, X, *, reset: bool):
+        if not reset:
+            self._check_unchanged()
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas={self.betas!r} must be two numbers from 0 to 1, without 1.")
         self._check_settings()
         rows = self._validate(X, reset=reset)
         if len(rows) < 4:
@@ -159,24 +179,46 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
         return (rows,)
 
+    def _fixed_parameters(self) -> dict:
+        parameters = self.get_params(deep=False)
+        return {k: v for k, v in parameters.items() if k not in FREE_PARAMETERS}
+
+    def _check_unchanged(self) -> None:
+        """Complain of parameters that the networks were not built with."""
+        now = self._fixed_parameters()
+        for name, value in getattr(self, "_built_with", now).items():
+            if now[name] is not value and now[name] != value:
+                raise ValueError(
+                    f"{name} was {value!r} when the networks were built, and is now "
+                    f"{now[name]!r}. Set it back, or fit anew with warm_start=False."
+                )
+
     def _train(self, rows: np.ndarray, *, go_on: bool, epochs: int | None):
         if not go_on:
             self.seed_, self.device_ = self._draw_seed(), infer_device(self.device)
             self._fit_scale(rows)
             with seeded_initialization(self.seed_):
                 self.objective_ = self._make_objective(self.row_shape_)
+            self._built_with = self._fixed_parameters()
             self._training_state, self.history_ = None, []
         tensor = self._scale(rows)
         order = torch.from_numpy(np.random.default_rng(self.seed_).permutation(len(rows)))
         n_stop = 0
         if epochs is None and self.patience is not None:
             n_stop = count_stop_rows(len(rows), self.validation_fraction)
-            n_stop = n_stop if n_stop >= FEWEST_STOP_ROWS else 0
+            if n_stop < FEWEST_STOP_ROWS:
+                warn(
+                    f"validation_fraction={self.validation_fraction} of {len(rows)} rows leaves "
+                    f"fewer than {FEWEST_STOP_ROWS} to tell when to stop: training goes on for "
+                    f"max_epochs={self.max_epochs}. Raise it, or set patience=None.",
+                    UserWarning,
+                )
+                n_stop = 0
         batch_size = min(self._setting("batch_size"), len(rows) - n_stop)
         trainer = self._run_trainer(
             self.objective_,
-            self._batch_tensors(tensor[order[n_stop:]]),
-            self._batch_tensors(tensor[order[:n_stop]]) if n_stop else None,
+            self._batch_tensors(tensor[order[n_stop:]], order[n_stop:]),
+            self._batch_tensors(tensor[order[:n_stop]], order[:n_stop]) if n_stop else None,
             rows,
             None,
             state=self._training_state,
@@ -217,6 +259,12 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             width = self._setting("encoder_width")
             name = name or self.encoder
             encoder = make_encoder(name, shape, self.n_components, width=width, **options)
+        width = encoder_shapes(encoder, shape).y.shape[1]
+        if width != self.n_components:
+            raise ValueError(
+                f"encoder returns representations of width {width}, but n_components="
+                f"{self.n_components}. Set n_components={width}."
+            )
         if self._prior_weight:
             range_of = range_of_prior(self.prior, self.n_components, standardize=self._standardize)
             encoder.output = nn.Sequential(encoder.output, range_of)
@@ -256,6 +304,10 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def score(self, X, y=None) -> float:
         """The objective on these rows, in nats, with the fitted networks.
 
+        It ranks settings of the encoder and of training, such as ``encoder_width`` or
+        ``learning_rate``. Values for other weights, bounds or batch sizes are of another
+        objective: rank these by what the representation is for.
+
         Parameters
         ----------
         X : array-like
@@ -282,15 +334,16 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Returns
         -------
         dict
-            Each term in nats, and ``"loss"``, minus their weighted sum.
+            Each term of ``history_``, and ``"loss"``, what training descends: divergences and
+            errors count with their weights, and information with its weight, negatively.
         """
         check_is_fitted(self)
         rows = self._scale(self._validate(X, reset=False))
         if len(rows) < 2:
             raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
         objective, totals = copy.deepcopy(self.objective_).to(self.device_), {}
-        n_batches = math.ceil(len(rows) / self._setting("batch_size"))
-        tensors = self._batch_tensors(rows)
+        n_batches = count_batches(len(rows), self._setting("batch_size"))
+        tensors = self._batch_tensors(rows, torch.arange(len(rows)))
         with torch.no_grad():
             for batch in zip(*(t.tensor_split(n_batches) for t in tensors), strict=True):
                 terms = objective(*(t.to(self.device_) for t in batch), player="model")
@@ -319,10 +372,8 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         X = validate_data(
             self, X, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
         )
-        if X.dtype != np.uint8:
-            X = X.astype(np.float32, copy=False)
-            if not np.isfinite(X).all():
-                raise ValueError("X has values too large for float32. Scale it first.")
+        if X.dtype not in (np.uint8, np.float32):
+            X = X.astype(np.float64, copy=False)  # centred first, then cast to float32
         rows = self._as_rows(X)
         if reset:
             self.row_shape_ = rows.shape[1:]
@@ -347,6 +398,11 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 f"image_shape={self.image_shape!r} must be (height, width) or (channels, height, "
                 "width)."
             )
+        if X.ndim > 2 and X.shape[1:] not in (shape, (1, *shape), shape[1:]):
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}, but image_shape={shape}. Channels come "
+                "first: use X.transpose(0, 3, 1, 2) if they are last."
+            )
         if math.prod(X.shape[1:]) != math.prod(shape):
             raise ValueError(
                 f"image_shape={shape} has {math.prod(shape)} values, but the rows of X have "
@@ -365,18 +421,24 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Location and scale of each column, or of each channel."""
         axes = (0, *range(2, rows.ndim))
         location = rows.mean(axes, dtype=np.float64, keepdims=True)[0]
-        scale = rows.std(axes, dtype=np.float64, keepdims=True)[0]
+        with np.errstate(over="ignore"):
+            scale = rows.std(axes, dtype=np.float64, keepdims=True)[0]
+        if not np.isfinite(scale).all():
+            raise ValueError("X has values too large to standardise. Scale it first.")
         self._keep_scale(location, scale)
 
     def _keep_scale(self, location, scale) -> None:
         tiny = 1e-7 * np.maximum(np.abs(location), 1e-30)
         if (scale <= tiny).all():
             warn("X is constant: it carries no information (0 nats).", UserWarning)
-        self.location_ = np.asarray(location, dtype=np.float32)
-        self.scale_ = np.where(scale <= tiny, 1.0, scale).astype(np.float32)
+        self.location_ = np.asarray(location, dtype=np.float64)
+        self.scale_ = np.where(scale <= tiny, 1.0, scale)
 
     def _scale(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy((rows.astype(np.float32) - self.location_) / self.scale_)
+        dtype = np.float64 if rows.dtype == np.float64 else np.float32
+        scaled = np.subtract(rows, self.location_.astype(dtype), dtype=dtype)
+        scaled /= self.scale_.astype(dtype)
+        return torch.from_numpy(scaled.astype(np.float32, copy=False))
 
     # ------------------------------------------------------------ conventions
 
@@ -395,6 +457,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _fitted_from_tree(self, fitted: dict) -> dict:
         vars(self).update(fitted)
-        objective = self._make_objective(tuple(fitted["row_shape_"]))
+        with seeded_initialization(0):
+            objective = self._make_objective(tuple(fitted["row_shape_"]))
         objective.load_state_dict(fitted["objective_"])
         return fitted | {"objective_": objective.eval(), "_training_state": None}

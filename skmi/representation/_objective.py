@@ -70,10 +70,12 @@ class EncoderObjective(nn.Module):
         y, loss, terms = self._terms(x, *rest, generator=generator)
         if self.gamma:
             self._y = y.detach()
-            divergence = self._prior_bound(y, generator) + 2 * math.log(2)
-            terms["prior"] = divergence
-            adversarial = softplus(-self.discriminator(y)).mean() if self.training else divergence
-            loss = loss + self.gamma * adversarial
+            with torch.no_grad():
+                terms["prior"] = self._prior_bound(y, generator) + 2 * math.log(2)
+            if self.training:
+                loss = loss + self.gamma * softplus(-self.discriminator(y)).mean()
+            else:
+                loss = loss + self.gamma * terms["prior"]
         return {"loss": loss, **terms}
 
     def _prior_bound(self, y: Tensor, generator) -> Tensor:

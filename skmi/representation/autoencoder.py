@@ -2,6 +2,7 @@
 
 from numbers import Integral
 
+import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_array, check_is_fitted
@@ -166,7 +167,7 @@ class AutoencoderTransformer(BaseRepresentation):
                 f"{self.n_components}. Transform with feature_layer='global'."
             )
         rows = apply_in_batches(self.decoder_, torch.from_numpy(Z), self.device_)
-        return rows.numpy() * self.scale_ + self.location_
+        return (rows.numpy() * self.scale_ + self.location_).astype(np.float32)
 
 
 class ReconstructionObjective(EncoderObjective):

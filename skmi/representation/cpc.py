@@ -43,9 +43,9 @@ class CPCTransformer(BaseRepresentation):
     critic_width : int, default=256
         Hidden width of the critics.
     encoder : str or Encoder, default="auto"
-        Its local features are read. ``"auto"``: ``"strided-crop"`` for images, whose crops see
-        nothing of the rows to come. Of the others (see `DIMTransformer`) the features of
-        neighbouring rows overlap, which makes the task easier. ``"conv1d"`` is for sequences.
+        Its local features are read. ``"auto"``: ``"strided-crop"`` for images, whose crops
+        share pixels with those of the next row only. Of the others (see `DIMTransformer`) the
+        features of more rows overlap, which makes the task easier. ``"conv1d"`` is for sequences.
     encoder_width, image_shape, feature_layer, max_epochs, batch_size, learning_rate, betas, \
             validation_fraction, patience, tolerance, device, random_state, verbose, warm_start
         As in `DIMTransformer`. The layer ``"conv"`` is the local features, ``"fc"`` the last

@@ -2,6 +2,8 @@
 
 import copy
 import math
+from contextlib import contextmanager
+from inspect import signature
 from numbers import Integral, Real
 
 import torch
@@ -11,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from skmi.bounds import Bound, get_bound, split_matrix
 from skmi.critics import as_critic, make_critic
-from skmi.networks import Layers
+from skmi.networks import Layers, encoder_shapes
 from skmi.representation._base import PRIOR_CONSTRAINTS, BaseRepresentation
 from skmi.representation._objective import EncoderObjective
 
@@ -21,6 +23,7 @@ __all__ = ["DIMTransformer"]
 PRESETS = {
     "paper": {
         "critic_width": 2048,
+        "global_critic": "concat",
         "encoder_width": 64,
         "learning_rate": 1e-4,
         "betas": (0.5, 0.999),
@@ -88,8 +91,8 @@ class DIMTransformer(BaseRepresentation):
         (height, width) or (channels, height, width) of flat images; (channels, steps) of
         sequences with ``encoder="conv1d"``.
     coordinates : {None, "absolute", "relative", "both"}, default=None
-        Further tasks: to tell the place of a local feature, or how two lie to one another, given
-        the representation ([1]_, section 4.3).
+        Further tasks, of weight 1: to tell the place of a local feature, or how two lie to one
+        another, given the representation ([1]_, section 4.3).
     occlusion : bool, default=False
         Whether representations in training are of images with a part hidden.
     n_global_blocks : int or None, default=None
@@ -110,7 +113,7 @@ class DIMTransformer(BaseRepresentation):
     betas : tuple of float, default=(0.9, 0.999)
         Adam's decay rates.
     validation_fraction : float, default=0.1
-        Part of the rows that tells when to stop; none if it would be fewer than 16 rows.
+        Part of the rows that tells when to stop, if there is `patience`.
     patience : int or None, default=None
         Epochs without improvement on held-out rows after which training stops, with the best
         weights. None: all rows are trained for ``max_epochs``.
@@ -125,9 +128,10 @@ class DIMTransformer(BaseRepresentation):
     warm_start : bool, default=False
         Whether `fit` goes on with the fitted networks.
     preset : {None, "paper"}, default=None
-        ``"paper"`` overrides ``critic_width``, ``encoder_width``, ``learning_rate``, ``betas``,
-        ``batch_size`` and ``n_local_samples`` by the published settings, and scales inputs to
-        [-1, 1]. Meant for a GPU.
+        ``"paper"`` has the published ``critic_width``, ``global_critic``, ``encoder_width``,
+        ``learning_rate``, ``betas`` and ``n_local_samples`` in place of the defaults (what is
+        set otherwise is kept), scales inputs to [-1, 1], and ends in a sigmoid. The critics
+        have no normalisation of their own, which the authors' code has. Meant for a GPU.
 
     Attributes
     ----------
@@ -136,8 +140,10 @@ class DIMTransformer(BaseRepresentation):
     objective_ : nn.Module
         The encoder with its critics.
     history_ : list of dict
-        Of each epoch, ``train_`` and ``valid_`` ``loss``, ``global``, ``local`` and ``prior``;
-        the latter three in nats. ``prior`` is the Jensen-Shannon divergence (times 2) that the
+        Of each epoch, ``train_`` and (with `patience`) ``valid_`` ``loss``, ``global``,
+        ``local`` and ``prior``; the latter three in nats. In training information is about
+        ``n_local_samples`` places, and on held-out rows about all of them, so that InfoNCE has
+        more candidates there. ``prior`` is the Jensen-Shannon divergence (times 2) that the
         adversary sees, 0 if the prior is matched.
     n_iter_ : int
         Epochs trained.
@@ -263,7 +269,10 @@ class DIMTransformer(BaseRepresentation):
     # ------------------------------------------------------------ settings
 
     def _setting(self, name):
-        return PRESETS.get(self.preset, {}).get(name, getattr(self, name))
+        value = getattr(self, name)
+        if value != signature(type(self)).parameters[name].default:
+            return value  # what was asked for goes before the preset
+        return PRESETS.get(self.preset, {}).get(name, value)
 
     @property
     def _standardize(self) -> bool:
@@ -287,15 +296,14 @@ class DIMTransformer(BaseRepresentation):
 
     def _make_objective(self, shape):
         encoder = self._make_encoder(shape, local_layer=self.local_layer)
-        with torch.no_grad():
-            layers = encoder.eval()(torch.zeros(2, *shape))
-        encoder.train()
+        layers = encoder_shapes(encoder, shape)
         n_places = math.prod(layers.local.shape[2:])
         n_local, n_map = layers.local.shape[1], layers.conv[0].numel()
         grid = layers.local.shape[2:]
         model = nn.ModuleDict({"encoder": encoder})
         if self.alpha:
-            model["global_critic"] = self._make_critic(self.global_critic, n_map)
+            critic = self._setting("global_critic")
+            model["global_critic"] = self._make_critic(critic, n_map)
         if self.beta:
             model["local_critic"] = self._make_critic(self.local_critic, n_local)
         if self.coordinates in ("absolute", "both"):
@@ -387,7 +395,11 @@ class InfoMaxObjective(EncoderObjective):
         self.score_clip, self.score_penalty = score_clip, score_penalty
         if bound.has_eta:
             model["etas"] = nn.ParameterDict(
-                {term: nn.Parameter(torch.zeros(())) for term in ("global", "local")}
+                {
+                    term: nn.Parameter(torch.zeros(()))
+                    for term, weight in (("global", alpha), ("local", beta))
+                    if weight
+                }
             )
 
     def _terms(self, x, generator):
@@ -421,9 +433,11 @@ class InfoMaxObjective(EncoderObjective):
             return layers, [layers.y]
         if self.n_global_blocks is not None:
             masks = random_blocks(layers.local, self.n_global_blocks, generator)
-            return layers, [encoder.from_local(layers.local * mask).y for mask in masks]
+            with statistics_kept(encoder):
+                return layers, [encoder.from_local(layers.local * mask).y for mask in masks]
         if self.occlusion:
-            return layers, [encoder(x * random_occlusion(x, generator)).y]
+            with statistics_kept(encoder):
+                return layers, [encoder(x * random_occlusion(x, generator)).y]
         return layers, [layers.y]
 
     def _sample_places(self, local: Tensor, generator) -> Tensor:
@@ -478,6 +492,20 @@ def _coordinate_error(logits, sizes, places) -> Tensor:
     return sum(cross_entropy(part, place) for part, place in zip(parts, places, strict=True))
 
 
+@contextmanager
+def statistics_kept(network: nn.Module):
+    """Have batch norm leave its running statistics alone: they are those of whole images."""
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
 def random_place(local: Tensor, generator) -> tuple[list[Tensor], Tensor]:
     """A place of the map for each row: its coordinates, each of shape (B,), and its features."""
     grid, device = local.shape[2:], local.device
@@ -489,16 +517,17 @@ def random_place(local: Tensor, generator) -> tuple[list[Tensor], Tensor]:
 
 
 def random_blocks(local: Tensor, n_blocks: int, generator) -> list[Tensor]:
-    """Masks, each with a block of 3 x 3 places of the map."""
+    """Masks of shape (B, 1, h, w), each with a block of 3 x 3 places for each image."""
     masks = []
     for _ in range(n_blocks):
-        mask = torch.zeros(local.shape[2:], device=local.device)
-        top, left = (
-            int(torch.randint(side - 2, (), generator=generator, device=local.device))
-            for side in local.shape[2:]
-        )
-        mask[top : top + 3, left : left + 3] = 1
-        masks.append(mask)
+        inside = []
+        for side in local.shape[2:]:
+            first = torch.randint(
+                side - 2, (len(local), 1), generator=generator, device=local.device
+            )
+            offset = torch.arange(side, device=local.device) - first
+            inside.append(((offset >= 0) & (offset < 3)).to(local.dtype))
+        masks.append(inside[0][:, None, :, None] * inside[1][:, None, None, :])
     return masks
 
 

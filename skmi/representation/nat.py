@@ -105,8 +105,8 @@ class NATTransformer(BaseRepresentation):
             nn.ModuleDict({"encoder": encoder}), n_components=self.n_components, seed=self.seed_
         )
 
-    def _batch_tensors(self, rows):
-        return [rows, torch.arange(len(rows))]
+    def _batch_tensors(self, rows, indices):
+        return [rows, indices]
 
 
 class NoiseObjective(EncoderObjective):

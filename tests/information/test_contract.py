@@ -25,6 +25,7 @@ from skmi.exceptions import (
     NonFiniteLossError,
     SaturationWarning,
 )
+from skmi.information._objective import grow_linearly
 
 pytestmark = pytest.mark.filterwarnings("ignore::skmi.exceptions.ConvergenceWarning")
 
@@ -414,6 +415,17 @@ def test_columns_that_rarely_vary_do_not_decide_the_value(margins):
         fitted = MINEEstimator(margins=margins, **QUICK).fit(X, Y)
     assert fitted.mi_ > -1
     assert fitted.score_samples(X, Y).min() >= -np.log(300)
+
+
+def test_exponentials_grow_linearly_beyond_the_ceiling():
+    ceiling = torch.tensor(3.0)
+    ratios = torch.tensor([-50.0, 0.0, 2.9, 3.0, 4.0, 500.0], requires_grad=True)
+    grown = grow_linearly(ratios, ceiling).exp()
+    steep = ceiling.exp()
+    expected = torch.where(ratios <= 3, ratios.exp(), steep * (1 + (ratios - 3).clamp(min=0)))
+    torch.testing.assert_close(grown, expected)
+    (slope,) = torch.autograd.grad(grown.sum(), ratios)
+    torch.testing.assert_close(slope, torch.minimum(ratios.exp(), steep).detach())
 
 
 def test_bad_data_do_not_cost_a_trained_model(data):
