@@ -1,0 +1,70 @@
+"""
+How many negatives does Deep InfoMax need?
+==========================================
+
+The critics of `~skmi.representation.DIMTransformer` tell an image's own places from those of the
+other images of the batch, the negatives: a batch of B rows has B - 1 for each place. Figure 9 of
+[1]_ finds that InfoNCE and Donsker and Varadhan's bound suffer when there are few, and JSD hardly.
+This repeats it on digits, with batches of 4 to 64 rows.
+
+.. [1] R. D. Hjelm et al., "Learning deep representations by mutual information estimation and
+   maximization", ICLR 2019.
+"""
+
+# %%
+# Three bounds, three sizes
+# -------------------------
+# Each encoder sees each row of the training part as often, so that small batches make more steps.
+# Information is measured on held-out rows in batches of about 200 for all, since a bound from
+# few negatives is lower whatever the encoder. The JSD has no value in nats of its own: its critic
+# is put into Donsker and Varadhan's bound, as is theirs.
+
+import matplotlib.pyplot as plt
+from matplotlib.ticker import NullLocator
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.svm import LinearSVC
+
+from skmi.representation import DIMTransformer
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.6, random_state=0)
+sizes = (4, 8, 16, 64)
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+for bound in ("infonce", "jsd", "dv"):
+    accuracy, local = [], []
+    for size in sizes:
+        dim = DIMTransformer(
+            16,
+            bound=bound,
+            gamma=0,
+            batch_size=size,
+            image_shape=(8, 8),
+            max_epochs=5,
+            random_state=0,
+        ).fit(X_train)
+        svm = LinearSVC(dual=False).fit(dim.transform(X_train), y_train)
+        accuracy.append(svm.score(dim.transform(X_test), y_test))
+        local.append(dim.set_params(batch_size=200).evaluate(X_test)["local"])
+        print(f"{bound:8s} {size:3d}  accuracy {accuracy[-1]:.3f}  local {local[-1]:6.2f} nats")
+    left.plot(sizes, accuracy, "o-", label=bound)
+    right.plot(sizes, local, "o-", label=bound)
+left.set_ylabel("accuracy of a linear classifier")
+right.set_ylabel("local information in nats")
+right.axhline(0, color="black", linewidth=0.8)
+for axis in (left, right):
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(sizes, sizes)
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xlabel("rows of a batch")
+left.legend()
+plt.show()
+
+# %%
+# In accuracy, Donsker and Varadhan's bound (dv) is the lowest with 4 rows, as in the paper. InfoNCE
+# loses little, and no more than JSD: what the paper saw at its scale does not show here. At 64 rows
+# all three fall, but there they have made a sixteenth of the steps of 4 rows, which may be all of
+# it. In information, InfoNCE holds up best: with 4 rows the bounds of the other two are
+# below 0 on held-out rows. Its sum over negatives is one for each row, theirs one for all rows, so
+# that a critic whose level differs between rows costs them more. All this is one seed and
+# differences of a few hundredths of accuracy, whose standard error is about 0.01.
