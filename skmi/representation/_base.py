@@ -425,10 +425,11 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             scale = rows.std(axes, dtype=np.float64, keepdims=True)[0]
         if not np.isfinite(scale).all():
             raise ValueError("X has values too large to standardise. Scale it first.")
-        self._keep_scale(location, scale)
+        self._keep_scale(location, scale, rows.dtype)
 
-    def _keep_scale(self, location, scale) -> None:
-        tiny = 1e-7 * np.maximum(np.abs(location), 1e-30)
+    def _keep_scale(self, location, scale, dtype) -> None:
+        digits = np.finfo(dtype if dtype == np.float64 else np.float32).eps
+        tiny = digits * np.maximum(np.abs(location), 1e-30)
         if (scale <= tiny).all():
             warn("X is constant: it carries no information (0 nats).", UserWarning)
         self.location_ = np.asarray(location, dtype=np.float64)

@@ -289,7 +289,7 @@ class DIMTransformer(BaseRepresentation):
     def _fit_scale(self, rows):
         if self.preset == "paper":  # to [-1, 1]
             low, high = float(rows.min()), float(rows.max())
-            return self._keep_scale((low + high) / 2, (high - low) / 2)
+            return self._keep_scale((low + high) / 2, (high - low) / 2, rows.dtype)
         return super()._fit_scale(rows)
 
     # ------------------------------------------------------------ networks
@@ -458,7 +458,7 @@ class InfoMaxObjective(EncoderObjective):
             scores = scores.view(n_rows, n_rows, n_places)
             if self.score_clip is not None:
                 scores = self.score_clip * torch.tanh(scores / self.score_clip)
-            joint, product = split_matrix(scores)
+            joint, product = split_matrix(scores + self.bound.offset)
             product = product.flatten(1)
             if self.bound.has_eta:
                 eta = self.model["etas"][term]

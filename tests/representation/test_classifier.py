@@ -80,7 +80,7 @@ def test_more_unlabelled_rows_help():
     # from 50 labels, fixed features of 1000 digits against those of the 50 alone
     X, y = load_digits(return_X_y=True)
     dim = DIMTransformer(
-        16, image_shape=(8, 8), gamma=0.0, max_epochs=10, patience=None, random_state=0
+        16, image_shape=(8, 8), gamma=0.0, occlusion=True, max_epochs=20, random_state=0
     )
     options = {"fine_tune": False, "max_epochs": 100}
     wide = classifier(dim, **options).fit(X[:1000], some_labels(y[:1000], 50))

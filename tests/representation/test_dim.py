@@ -18,6 +18,7 @@ from torch import nn
 
 from skmi.bounds import get_bound
 from skmi.critics import InnerProductCritic
+from skmi.dependence import NeuralDependencyMeasure
 from skmi.exceptions import ConvergenceWarning
 from skmi.networks import Encoder, Layers, make_encoder
 from skmi.representation import DIMTransformer
@@ -94,7 +95,7 @@ def test_local_term_is_its_formula_over_all_images_and_places(bound):
     elif bound == "dv":
         expected = joint.mean() - negatives.exp().mean().log()
     elif bound == "nwj":
-        expected = joint.mean() - (negatives - 1).exp().mean()
+        expected = (joint + 1).mean() - negatives.exp().mean()  # of scores that are log ratios
     else:
         expected = joint.mean() - negatives.exp().mean() + 1  # at eta = 0
     assert terms["loss"].item() == pytest.approx(-expected.item(), abs=1e-9)
@@ -449,3 +450,128 @@ def test_wrong_rows_at_transform():
         dim.score(X[:1])
     with pytest.warns(UserWarning, match="X is constant"):
         DIMTransformer(**QUICK).fit(np.ones((20, 1, 16, 16)))
+
+
+# ----------------------------------------------------------- faults of other implementations
+
+
+@pytest.mark.parametrize("bound", ["dv", "nwj", "jsd", "eta-dv"])
+def test_every_bound_trains(digits, bound):
+    X = digits[0]
+    options = QUICK | {"max_epochs": 8, "gamma": 0.0}
+    dim = DIMTransformer(image_shape=(8, 8), bound=bound, **options).fit(X)
+    assert dim.history_[-1]["train_local"] > 0.05
+    assert dim.history_[-1]["train_loss"] < dim.history_[0]["train_loss"]
+
+
+def test_prior_term_moves_the_encoder_and_lowers_dependence(digits):
+    # App. A.5: without the prior the columns depend on one another
+    options = {"image_shape": (8, 8), "encoder_width": 8, "critic_width": 32, "max_epochs": 40}
+    ndm = {}
+    for gamma in (1e-9, 0.1):
+        dim = DIMTransformer(3, gamma=gamma, random_state=0, **options)
+        measure = NeuralDependencyMeasure(cv=2, max_epochs=40, n_shuffles=2, random_state=0)
+        ndm[gamma] = measure.fit(dim.fit_transform(digits[0])).ndm_
+    assert ndm[0.1] < ndm[1e-9] - 0.1
+
+
+def test_representations_take_the_range_of_the_prior_in_training_and_after(digits):
+    dim = DIMTransformer(image_shape=(8, 8), **QUICK).fit(digits[0])
+    objective, seen = dim.objective_, []
+    embed_x = objective.model["local_critic"].embed_x
+    objective.model["local_critic"].embed_x = lambda y: seen.append(y) or embed_x(y)
+    rows = torch.randn(32, 1, 8, 8)
+    objective.train()(rows, player="model")
+    for y in (seen[0].detach().numpy(), dim.transform(digits[0])):
+        assert 0 <= y.min() < 0.4 and 0.6 < y.max() <= 1
+
+
+def test_a_preset_spares_what_is_set():
+    paper = DIMTransformer(preset="paper")
+    assert paper._setting("critic_width") == 2048
+    assert paper._setting("betas") == (0.5, 0.999)
+    assert paper._setting("learning_rate") == 1e-4
+    assert paper._setting("global_critic") == "concat"
+    assert paper._setting("n_local_samples") is None
+    set_by_hand = DIMTransformer(preset="paper", critic_width=32, learning_rate=0.01)
+    assert set_by_hand._setting("critic_width") == 32
+    assert set_by_hand._setting("learning_rate") == 0.01
+    dim = DIMTransformer(
+        n_components=8, preset="paper", critic_width=32, encoder_width=8, max_epochs=1
+    ).fit(255 * np.random.default_rng(0).random((40, 16, 16)))
+    scaled = dim._scale(dim._validate(255 * np.eye(16)[None], reset=False))
+    assert scaled.min() == pytest.approx(-1, abs=0.02)
+    assert scaled.max() == pytest.approx(1, abs=0.02)
+    assert isinstance(dim.encoder_.output[1], nn.Sigmoid)
+
+
+@pytest.mark.parametrize("option", [{"occlusion": True}, {"n_global_blocks": 2, "local_layer": 1}])
+def test_batch_norm_keeps_the_statistics_of_whole_images(option):
+    X = images(64, (1, 16, 16))
+    dim = DIMTransformer(**QUICK | {"max_epochs": 1}, **option).fit(X)
+    encoder = dim.encoder_.train()
+    for norm in encoder.modules():
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+            norm.momentum = 1.0  # statistics of the last batch alone
+    dim.objective_.train()(torch.from_numpy(X), player="model")
+    after = {name: buffer.clone() for name, buffer in encoder.named_buffers()}
+    encoder(torch.from_numpy(X))
+    for name, buffer in encoder.named_buffers():
+        if "running" in name:
+            torch.testing.assert_close(buffer, after[name])
+
+
+# ------------------------------------------------------------------------ wrong settings
+
+
+def test_settings_of_the_networks_stay_while_training_goes_on(digits):
+    X = digits[0][:100]
+    dim = DIMTransformer(image_shape=(8, 8), warm_start=True, **QUICK).fit(X)
+    before = dim.transform(X)
+    for change in ({"gamma": 0.0}, {"alpha": 1.0}, {"bound": "dv"}):
+        (name,) = change
+        unchanged = dim.get_params()[name]
+        with pytest.raises(ValueError, match=f"{name} was .* when the networks were built"):
+            dim.set_params(**change).fit(X)
+        np.testing.assert_array_equal(dim.set_params(**{name: unchanged}).transform(X), before)
+    dim.set_params(learning_rate=1e-4, max_epochs=1).fit(X)
+    assert dim.n_iter_ == 3
+
+
+def test_channels_come_first():
+    X = np.random.default_rng(0).random((20, 16, 16, 3))
+    with pytest.raises(ValueError, match=r"Channels come first: use X\.transpose\(0, 3, 1, 2\)"):
+        DIMTransformer(image_shape=(3, 16, 16), **QUICK).fit(X)
+
+
+def test_columns_far_from_zero_keep_their_digits():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 4))
+    plain = DIMTransformer(**QUICK).fit(X)
+    shifted = X + np.array([1e9, 0, -1e9, 0])
+    far = DIMTransformer(**QUICK).fit(shifted)
+    np.testing.assert_allclose(far._scale(shifted), plain._scale(X), atol=1e-5)
+
+
+def test_an_encoder_must_be_as_wide_as_n_components():
+    encoder = make_encoder("mlp", (5,), 7, width=8)
+    with pytest.raises(ValueError, match=r"width 7, but n_components=8\. Set n_components=7"):
+        DIMTransformer(encoder=encoder, **QUICK).fit(np.random.default_rng(0).random((20, 5)))
+
+
+def test_no_batch_of_one_row(digits):
+    X = digits[0][:33]
+    dim = DIMTransformer(image_shape=(8, 8), **QUICK | {"batch_size": 2, "max_epochs": 1}).fit(X)
+    assert np.isfinite(dim.score(X[:5]))
+
+
+def test_loading_leaves_the_global_generator_alone(digits, tmp_path):
+    DIMTransformer(image_shape=(8, 8), **QUICK).fit(digits[0]).save(tmp_path / "dim")
+    state = torch.get_rng_state()
+    DIMTransformer.load(tmp_path / "dim")
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_too_few_rows_to_stop_early_are_told(digits):
+    with pytest.warns(UserWarning, match="fewer than 16 to tell when to stop"):
+        DIMTransformer(image_shape=(8, 8), **QUICK | {"patience": 2}).fit(digits[0][:60])
