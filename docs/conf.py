@@ -50,3 +50,12 @@ else:
     placeholder = DOCS / "auto_examples" / "index.rst"
     placeholder.parent.mkdir(exist_ok=True)
     placeholder.write_text("Examples\n========\n\nSee the scripts in the folder ``examples/``.\n")
+
+
+def setup(app):
+    """Leave out the methods that scikit-learn makes for metadata routing."""
+
+    def skip(app, what, name, obj, skipped, options):
+        return True if name.startswith("set_") and name.endswith("_request") else skipped
+
+    app.connect("autodoc-skip-member", skip)

@@ -185,20 +185,20 @@ class NetClassifier(ClassifierMixin, SupervisedNet):
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     @limit_threads
-    def fit(self, Z, y):
+    def fit(self, X, y):
         with self._fit_life_cycle():
-            Z = read_rows("Z", Z, fewest=4)
+            Z = read_rows("Z", X, fewest=4)
             self.classes_, codes = np.unique(y, return_inverse=True)
             self._train(Z, torch.from_numpy(codes), F.cross_entropy, TOLERANCE)
         return self
 
     @limit_threads
-    def predict_proba(self, Z):
+    def predict_proba(self, X):
         check_is_fitted(self)
-        return self._output(Z).softmax(dim=1).numpy()
+        return self._output(X).softmax(dim=1).numpy()
 
-    def predict(self, Z):
-        codes = self.predict_proba(Z).argmax(axis=1)
+    def predict(self, X):
+        codes = self.predict_proba(X).argmax(axis=1)
         return self.classes_[codes]
 
     def _make_network(self, n_in: int, seed: int) -> nn.Module:

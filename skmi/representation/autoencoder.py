@@ -41,9 +41,11 @@ class AutoencoderTransformer(BaseRepresentation):
         Hidden layers of the decoder of rows and sequences.
     n_channels : int, default=32
         Channels of the last hidden map of the decoder of images.
-    encoder, encoder_width, image_shape, feature_layer, max_epochs, batch_size, learning_rate, \
-            betas, validation_fraction, patience, tolerance, device, random_state, verbose, \
-            warm_start
+    encoder, encoder_width, image_shape, feature_layer
+        As in `DIMTransformer`.
+    max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
+        As in `DIMTransformer`.
+    device, random_state, verbose, warm_start
         As in `DIMTransformer`.
 
     Attributes
@@ -146,12 +148,12 @@ class AutoencoderTransformer(BaseRepresentation):
         """The fitted decoder."""
         return self.objective_.model["decoder"]
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, X):
         """Rebuild data from representations.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components)
+        X : array-like of shape (n_samples, n_components)
             What `transform` gives with ``feature_layer="global"``.
 
         Returns
@@ -160,10 +162,10 @@ class AutoencoderTransformer(BaseRepresentation):
             In the units and, for images, the shape (channels, height, width) of the data.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype="float32", input_name="Z")
+        Z = check_array(X, dtype="float32", input_name="X")
         if Z.shape[1] != self.n_components:
             raise ValueError(
-                f"Z has {Z.shape[1]} columns, but the decoder takes n_components="
+                f"X has {Z.shape[1]} columns, but the decoder takes n_components="
                 f"{self.n_components}. Transform with feature_layer='global'."
             )
         rows = apply_in_batches(self.decoder_, torch.from_numpy(Z), self.device_)

@@ -46,10 +46,13 @@ class CPCTransformer(BaseRepresentation):
         Its local features are read. ``"auto"``: ``"strided-crop"`` for images, whose crops
         share pixels with those of the next row only. Of the others (see `DIMTransformer`) the
         features of more rows overlap, which makes the task easier. ``"conv1d"`` is for sequences.
-    encoder_width, image_shape, feature_layer, max_epochs, batch_size, learning_rate, betas, \
-            validation_fraction, patience, tolerance, device, random_state, verbose, warm_start
-        As in `DIMTransformer`. The layer ``"conv"`` is the local features, ``"fc"`` the last
-        state of each column.
+    encoder_width, image_shape, feature_layer
+        As in `DIMTransformer`. The layer ``"conv"`` is the local features, ``"fc"`` the
+        last state of each column.
+    max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
+        As in `DIMTransformer`.
+    device, random_state, verbose, warm_start
+        As in `DIMTransformer`.
 
     Attributes
     ----------

@@ -27,9 +27,11 @@ class NATTransformer(BaseRepresentation):
     ----------
     n_components : int, default=64
         Width of the representation, whose rows have length 1.
-    encoder, encoder_width, image_shape, feature_layer, max_epochs, batch_size, learning_rate, \
-            betas, validation_fraction, patience, tolerance, device, random_state, verbose, \
-            warm_start
+    encoder, encoder_width, image_shape, feature_layer
+        As in `DIMTransformer`.
+    max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
+        As in `DIMTransformer`.
+    device, random_state, verbose, warm_start
         As in `DIMTransformer`.
 
     Attributes

@@ -1,4 +1,4 @@
-"""Deep InfoMax on CIFAR-10 at a reduced budget: the order of the paper's Table 1."""
+"""Deep InfoMax on CIFAR-10 at a reduced budget: the order of the paper's Tables 1 and 5."""
 
 import os
 import runpy
@@ -18,8 +18,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "dim_cifar10.py"
 def test_local_information_keeps_classes():
     compare = runpy.run_path(str(EXAMPLE))["compare"]
     data = load_cifar10(os.environ["SKMI_CIFAR10"])
-    accuracy = compare(data, n_rows=10_000, n_epochs=12)["network"].unstack()["global"]
+    accuracy = compare(data, n_rows=10_000, n_epochs=12, coordinates=True)["network"].unstack()
+    accuracy = accuracy["global"]
     local = accuracy["DIM(L) infoNCE"]
-    assert local > accuracy["DIM(G)"] + 0.02
-    assert local > accuracy["untrained"] + 0.02
-    assert local > accuracy["autoencoder"]
+    assert local > accuracy["DIM(G)"] > accuracy["untrained"]
+    assert accuracy["DIM(L) + coordinates + occlusion"] > local  # Table 5
