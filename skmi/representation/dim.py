@@ -270,9 +270,9 @@ class DIMTransformer(BaseRepresentation):
 
     def _setting(self, name):
         value = getattr(self, name)
-        if value != signature(type(self)).parameters[name].default:
+        if self.preset is None or value != signature(type(self)).parameters[name].default:
             return value  # what was asked for goes before the preset
-        return PRESETS.get(self.preset, {}).get(name, value)
+        return PRESETS[self.preset].get(name, value)
 
     @property
     def _standardize(self) -> bool:

@@ -51,6 +51,7 @@ def data():
 # ------------------------------------------------------------------------ known truths
 
 
+@pytest.mark.slow
 def test_a_chain_carries_nothing_given_its_middle():
     X, Y, Z, _ = make_gaussian_chain(1_500, correlation=0.85, random_state=1)
     fitted = ConditionalMIEstimator(cv=2, random_state=0).fit(X, Y, Z)
@@ -94,6 +95,7 @@ def test_several_columns_of_each():
     assert fitted.mi_ == pytest.approx(truth, abs=0.12)  # of 0.87, standard error 0.03
 
 
+@pytest.mark.slow
 def test_classes_of_z():
     # a correlation for each class, and means that alone would make X and Y dependent
     rng = np.random.default_rng(6)
