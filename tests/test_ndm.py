@@ -64,6 +64,7 @@ def test_independent_columns():
     assert abs(ndm.train_ndm_) < 0.03
 
 
+@pytest.mark.slow
 def test_exclusive_or():
     """Any two of the three bits are independent; all three share log 2."""
     bits = np.random.default_rng(4).integers(2, size=(1_000, 2))

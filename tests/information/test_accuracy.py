@@ -100,6 +100,7 @@ def test_other_margins(gaussian_pair, margins):
     assert fitted.mi_ == pytest.approx(truth, abs=0.1)
 
 
+@pytest.mark.slow
 def test_symmetry(gaussian_pair):
     X, Y, _ = gaussian_pair(2_000, 2, 0.7, seed=10)
     Y = np.column_stack([Y[:, 0] ** 2, Y[:, 1]])

@@ -69,6 +69,7 @@ def test_samples_of_one_distribution(n_columns):
     assert abs(result.lower_bound) < 0.02
 
 
+@pytest.mark.slow
 def test_mutual_information_is_the_divergence_from_the_product(gaussian_pair):
     X, Y, truth = gaussian_pair(2_000, 1, 0.7, seed=4)
     shuffled = np.random.default_rng(4).permutation(Y)

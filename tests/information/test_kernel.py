@@ -348,6 +348,7 @@ def test_last_hidden_layers_hold_the_critics(data, estimator):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.slow
 def test_convex_last_layer_is_not_worse(data):
     X, Y, _ = data
     mine = EtaDVEstimator(cv=2, max_epochs=10, gaussian_term=False, random_state=0).fit(X, Y)

@@ -210,6 +210,7 @@ def test_independent_parts_of_mixed_variables_add_up():
     assert fitted.mi_ < truth + 4 * fitted.stderr_
 
 
+@pytest.mark.slow
 def test_counts_against_a_number():
     rng = np.random.default_rng(7)
     x = rng.normal(size=3_000)
@@ -250,6 +251,7 @@ def test_names_and_types_of_categories_do_not_matter():
     assert MINEEstimator(**QUICK).fit(frame[["x"]], frame[["c"]]).mi_ == labels.mi_
 
 
+@pytest.mark.slow
 def test_the_order_of_categories_does_not_matter():
     frame, y, _ = slopes(1_000, seed=9)
     renamed = frame.assign(c=frame["c"].map({"down": "z", "flat": "a", "up": "m"}))
