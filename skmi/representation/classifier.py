@@ -23,8 +23,8 @@ from skmi.representation.nat import NATTransformer
 
 __all__ = ["DIMClassifier"]
 
-for transformer in (AutoencoderTransformer, CPCTransformer, DIMTransformer, NATTransformer):
-    savable(transformer)  # as a part of a classifier
+for part in (AutoencoderTransformer, CPCTransformer, DIMTransformer, NATTransformer):
+    savable(part)  # within a classifier
 
 
 class DIMClassifier(NetClassifier):
