@@ -36,10 +36,13 @@ __all__ = [
     "dv_loss",
     "eta_dv",
     "get_bound",
+    "hellinger",
     "infonce",
     "jsd",
     "log_mean_exp",
     "nwj",
+    "pearson",
+    "reverse_kl",
     "smile",
     "smile_loss",
     "split_matrix",
@@ -180,6 +183,36 @@ def jsd(joint: Tensor, product: Tensor) -> Tensor:
     return -softplus(-joint).mean() - softplus(product).mean()
 
 
+def reverse_kl(joint: Tensor, product: Tensor) -> Tensor:
+    r"""Bound on ``KL(Q || P)``: :math:`1 - E_P[e^{-T}] - E_Q[T]`.
+
+    One of the f-divergences (see `hellinger`), with ``f(t) = -log t``.
+    """
+    return 1 - log_mean_exp(-joint).exp() - product.mean()
+
+
+def pearson(joint: Tensor, product: Tensor) -> Tensor:
+    r"""Bound on Pearson's chi-squared divergence: :math:`2 E_P[e^T - 1] - E_Q[e^{2T} - 1]`.
+
+    One of the f-divergences (see `hellinger`), with ``f(t) = (t - 1)^2``. Its gradients vary
+    with the square of the density ratio.
+    """
+    return 2 * log_mean_exp(joint).exp() - log_mean_exp(2 * product).exp() - 1
+
+
+def hellinger(joint: Tensor, product: Tensor) -> Tensor:
+    r"""Bound on the squared Hellinger distance: :math:`2 - E_P[e^{-T/2}] - E_Q[e^{T/2}]`.
+
+    Every f-divergence ``E_Q[f(p/q)]`` is at least ``E_P[u] - E_Q[f^*(u)]``, with f* the convex
+    conjugate of f and equality for ``u = f'(p/q)``. Here ``u = f'(e^T)``, so that the optimal
+    critic is ``T = log p/q`` whatever f is, and ``f^*(f'(e^T)) = e^T f'(e^T) - f(e^T)``. Of this
+    f, ``f(t) = (sqrt(t) - 1)^2``, the two expectations grow alike. `nwj` is that of
+    ``f(t) = t log t``, with ``T + 1`` for T. Source: InfoMax-VAE (Rezaabad and Vishwanath 2020),
+    eq. 5; Nowozin et al. (2016), Tables 1 and 2.
+    """
+    return 2 - log_mean_exp(-joint / 2).exp() - log_mean_exp(product / 2).exp()
+
+
 def smile(joint: Tensor, product: Tensor, clip: float = 5.0) -> Tensor:
     r"""SMILE: `dv` with product scores clipped to ``[-clip, clip]``.
 
@@ -269,6 +302,18 @@ class Bound:
         """Whether one constant is missing between the trained critic and the log ratio."""
         return self.shift_free and not self.contrastive
 
+    def value_and_nats(
+        self, joint: Tensor, product: Tensor, eta: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The objective and the estimate at scores that approach the log density ratio.
+
+        With `has_eta`, up to ``eta``, the one normaliser of all pairs.
+        """
+        joint, product = joint + self.offset, product + self.offset
+        if eta is None:
+            return self.value(joint, product), self.nats(joint, product)
+        return self.value(joint, product, eta), self.nats(joint - eta, product - eta)
+
 
 def _normalized(joint: Tensor, product: Tensor) -> Tensor:
     """eta-DV and a-DV as functions of the scores less their eta."""
@@ -284,6 +329,9 @@ BOUNDS = {
         Bound("a-dv", a_dv, nats=_normalized, has_eta=True),
         Bound("infonce", infonce, nats=infonce, shift_free=True, contrastive=True),
         Bound("jsd", jsd, nats=dv, shift_free=True),
+        Bound("reverse-kl", reverse_kl, nats=dv, shift_free=True),
+        Bound("pearson", pearson, nats=dv, shift_free=True),
+        Bound("hellinger", hellinger, nats=dv, shift_free=True),
         Bound("smile", smile, nats=smile, loss=smile_loss, is_lower_bound=False),
     ]
 }

@@ -179,12 +179,15 @@ class Player:
         It takes a step on every so many batches.
     betas : tuple of float
         Adam's decay rates.
+    steps : int
+        It takes so many steps on a batch.
     """
 
     name: str
     learning_rate: float = 1e-3
     every: int = 1
     betas: tuple[float, float] = (0.9, 0.999)
+    steps: int = 1
 
 
 # ------------------------------------------------------------------------ callbacks
@@ -590,15 +593,16 @@ class Trainer(skorch.NeuralNet):
             if (self.n_steps_ + 1) % player.every:
                 continue
             optimizer = self.optimizer_of(player)
-            optimizer.zero_grad()
-            step = self.train_step_single(batch, player)
-            self.notify(
-                "on_grad_computed",
-                named_parameters=TeeGenerator(self._parameters_of(player)),
-                batch=batch,
-                training=True,
-            )
-            optimizer.step()
+            for _ in range(player.steps):
+                optimizer.zero_grad()
+                step = self.train_step_single(batch, player)
+                self.notify(
+                    "on_grad_computed",
+                    named_parameters=TeeGenerator(self._parameters_of(player)),
+                    batch=batch,
+                    training=True,
+                )
+                optimizer.step()
             terms = step | terms
         self.n_steps_ += 1
         return terms

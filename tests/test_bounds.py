@@ -374,6 +374,32 @@ def test_registered_bounds_read_the_mi_of_a_table(name):
     assert close(bound.nats(*table.scores(table.log_ratio + bound.offset)), table.mi)
 
 
+@pytest.mark.parametrize(
+    ("name", "f"),
+    [
+        ("reverse-kl", lambda t: -t.log()),
+        ("pearson", lambda t: (t - 1).square()),
+        ("hellinger", lambda t: (t.sqrt() - 1).square()),
+        ("jsd", lambda t: t * t.log() - (1 + t) * (1 + t).log()),
+        ("eta-dv", lambda t: t * t.log()),
+    ],
+)
+def test_f_divergences_are_the_conjugate_bound(name, f):
+    # E_P[u] - E_Q[f*(u)], with the conjugate found by a search; at the log ratio it is E_Q[f(p/q)]
+    table, bound = Discrete(TABLES["2x2"]), get_bound(name)
+    value = lambda critic: bound.value(*table.scores(critic), *[0.0] * bound.has_eta)  # noqa: E731
+    p, q = torch.from_numpy(table.p), torch.from_numpy(table.q)
+    assert close(value(table.log_ratio), (q * f(p / q)).sum())
+    critic = table.log_ratio + torch.tensor([[0.3, -0.2], [0.1, 0.4]]).double()
+    t = critic.exp().requires_grad_()
+    (u,) = torch.autograd.grad(f(t).sum(), t)
+    grid = torch.linspace(1e-4, 20, 200_001, dtype=torch.float64)
+    conjugate = (u[..., None] * grid - f(grid)).amax(-1)
+    expected = (p * u).sum() - (q * conjugate).sum()
+    assert float(value(critic)) == pytest.approx(float(expected), abs=1e-6)
+    assert value(critic) < value(table.log_ratio)
+
+
 # ------------------------------------------------------------ inequalities, identities
 
 
@@ -879,7 +905,8 @@ def test_smile_loss_has_the_value_of_smile_and_the_gradient_of_jsd():
 
 
 def test_registry_names():
-    assert set(BOUNDS) == {"dv", "nwj", "eta-dv", "a-dv", "infonce", "jsd", "smile"}
+    f_divergences = {"nwj", "jsd", "reverse-kl", "pearson", "hellinger"}
+    assert set(BOUNDS) == {"dv", "eta-dv", "a-dv", "infonce", "smile"} | f_divergences
     for name, bound in BOUNDS.items():
         assert get_bound(name) is bound and bound.name == name
 
@@ -902,4 +929,4 @@ def test_registered_losses_descend_the_value():
 
 def test_only_a_missing_constant_needs_a_normalizer():
     needing = {name for name, bound in BOUNDS.items() if bound.needs_normalizer}
-    assert needing == {"dv", "jsd"}
+    assert needing == {"dv", "jsd", "reverse-kl", "pearson", "hellinger"}

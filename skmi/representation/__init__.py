@@ -4,12 +4,22 @@ from skmi.representation.autoencoder import AutoencoderTransformer
 from skmi.representation.classifier import DIMClassifier
 from skmi.representation.cpc import CPCTransformer
 from skmi.representation.dim import DIMTransformer
+from skmi.representation.infomax_vae import (
+    BetaVAETransformer,
+    InfoMaxVAETransformer,
+    InfoVAETransformer,
+    VAETransformer,
+)
 from skmi.representation.nat import NATTransformer
 
 __all__ = [
     "AutoencoderTransformer",
+    "BetaVAETransformer",
     "CPCTransformer",
     "DIMClassifier",
     "DIMTransformer",
+    "InfoMaxVAETransformer",
+    "InfoVAETransformer",
     "NATTransformer",
+    "VAETransformer",
 ]

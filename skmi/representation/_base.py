@@ -9,7 +9,7 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
@@ -35,10 +35,13 @@ FEWEST_STOP_ROWS = 16
 FREE_PARAMETERS = {
     "batch_size",
     "betas",
+    "critic_learning_rate",
     "device",
     "feature_layer",
     "learning_rate",
     "max_epochs",
+    "n_critic",
+    "n_importance_samples",
     "patience",
     "random_state",
     "tolerance",
@@ -61,7 +64,7 @@ class _SeedNoise(Callback):
         net.module_.generator = torch.Generator(net.device).manual_seed(net.seed + 7919 * epoch)
 
     def on_train_end(self, net, **kwargs):
-        net.module_.generator = net.module_._y = None
+        net.module_.generator = net.module_._last = None
 
 
 class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNeuralEstimator):
@@ -355,6 +358,20 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def encoder_(self) -> Encoder:
         """The fitted encoder, from scaled rows to `skmi.networks.encoders.Layers`."""
         return self.objective_.model["encoder"]
+
+    def _check_codes(self, X) -> Tensor:
+        """Representations to decode."""
+        codes = check_array(X, dtype="float32", input_name="X")
+        if codes.shape[1] != self.n_components:
+            raise ValueError(
+                f"X has {codes.shape[1]} columns, but the decoder takes n_components="
+                f"{self.n_components}. Transform with feature_layer='global'."
+            )
+        return torch.from_numpy(codes)
+
+    def _to_units(self, rows: Tensor) -> np.ndarray:
+        """Decoded rows in the units of the data."""
+        return (rows.numpy() * self.scale_ + self.location_).astype(np.float32)
 
     def _layer(self, layers: Layers) -> Tensor:
         return layers.at(self.feature_layer)

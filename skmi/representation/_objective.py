@@ -10,13 +10,36 @@ from skmi.bounds import jsd
 from skmi.networks import mlp
 from skmi.representation._priors import PRIORS
 
-__all__ = ["EncoderObjective"]
+__all__ = ["EncoderObjective", "Objective"]
 
 #: Hidden widths of the discriminator of the prior.
 DISCRIMINATOR_WIDTHS = (1000, 200)
 
 
-class EncoderObjective(nn.Module):
+class Objective(nn.Module):
+    """Base class of objectives that draw numbers, and whose players share a batch.
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+        Source of all draws in training. Evaluation repeats the same draws.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.generator: torch.Generator | None = None
+        self._last: Tensor | None = None  # what one player leaves to the next
+
+    def __getstate__(self):  # the last batch may be on another device
+        return self.__dict__ | {"_last": None}
+
+    def _draws(self, x: Tensor) -> torch.Generator:
+        if self.generator is None or not self.training:
+            return torch.Generator(x.device).manual_seed(0)
+        return self.generator
+
+
+class EncoderObjective(Objective):
     """The loss of an encoder, to which gamma times the divergence from a prior is added.
 
     A subclass defines ``_terms(x, *rest, generator)``, which returns the representation (None if
@@ -32,11 +55,6 @@ class EncoderObjective(nn.Module):
         Weight of the prior; where it is 0 there is no discriminator.
     prior : str or None
         A key of `PRIORS`.
-
-    Attributes
-    ----------
-    generator : torch.Generator or None
-        Source of all draws in training. Evaluation repeats the same draws.
     """
 
     def __init__(
@@ -49,27 +67,20 @@ class EncoderObjective(nn.Module):
     ):
         super().__init__()
         self.model, self.gamma, self.prior = model, gamma, prior
-        self.generator: torch.Generator | None = None
         if gamma:
             widths = [n_components, *DISCRIMINATOR_WIDTHS, 1]
             self.discriminator = mlp(widths, activation="relu")
-        self._y: Tensor | None = None
-
-    def __getstate__(self):  # the last batch's representations may be on another device
-        return self.__dict__ | {"_y": None}
 
     def _terms(self, x: Tensor, *rest: Tensor, generator):
         raise NotImplementedError
 
     def forward(self, x: Tensor, *rest: Tensor, player: str) -> dict[str, Tensor]:
-        generator = self.generator
-        if generator is None or not self.training:
-            generator = torch.Generator(x.device).manual_seed(0)
+        generator = self._draws(x)
         if player == "discriminator":  # after the encoder's step on the same batch
-            return {"loss": -self._prior_bound(self._y, generator)}
+            return {"loss": -self._prior_bound(self._last, generator)}
         y, loss, terms = self._terms(x, *rest, generator=generator)
         if self.gamma:
-            self._y = y.detach()
+            self._last = y.detach()
             with torch.no_grad():
                 terms["prior"] = self._prior_bound(y, generator) + 2 * math.log(2)
             if self.training:

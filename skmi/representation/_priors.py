@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PRIORS", "range_of_prior"]
+__all__ = ["PRIORS", "kl_to_standard_normal", "maximum_mean_discrepancy", "range_of_prior"]
+
+#: Scales of the kernel of the maximum mean discrepancy.
+KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def _normal(shape, generator) -> Tensor:
@@ -70,3 +73,26 @@ def range_of_prior(name: str | None, n_components: int, *, standardize: bool = T
     if not standardize:
         return layer
     return nn.Sequential(nn.BatchNorm1d(n_components, affine=False), layer)
+
+
+def kl_to_standard_normal(mean: Tensor, log_std: Tensor) -> Tensor:
+    """Divergence in nats of normal distributions from the standard normal one, shape (n,)."""
+    return 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).sum(1)
+
+
+def maximum_mean_discrepancy(a: Tensor, b: Tensor) -> Tensor:
+    r"""Squared maximum mean discrepancy of two samples, never below 0.
+
+    .. math:: \frac{1}{n^2} \sum_{ij} k(a_i, a_j) + k(b_i, b_j) - 2 k(a_i, b_j)
+
+    with inverse multiquadratic kernels :math:`k = c / (c + \lVert a - b \rVert^2)` of several
+    scales c, averaged; they are for samples of variance about 1. Source: Tolstikhin et al. (2018),
+    "Wasserstein auto-encoders"; used by InfoVAE (Zhao et al. 2019).
+    """
+
+    def mean_kernel(a, b):
+        squares = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").square()
+        scales = [2 * a.shape[1] * scale for scale in KERNEL_SCALES]
+        return torch.stack([(c / (c + squares)).mean() for c in scales]).mean()
+
+    return mean_kernel(a, a) + mean_kernel(b, b) - 2 * mean_kernel(a, b)

@@ -2,10 +2,8 @@
 
 from numbers import Integral
 
-import numpy as np
-import torch
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.functional import mse_loss
 
@@ -162,14 +160,8 @@ class AutoencoderTransformer(BaseRepresentation):
             In the units and, for images, the shape (channels, height, width) of the data.
         """
         check_is_fitted(self)
-        Z = check_array(X, dtype="float32", input_name="X")
-        if Z.shape[1] != self.n_components:
-            raise ValueError(
-                f"X has {Z.shape[1]} columns, but the decoder takes n_components="
-                f"{self.n_components}. Transform with feature_layer='global'."
-            )
-        rows = apply_in_batches(self.decoder_, torch.from_numpy(Z), self.device_)
-        return (rows.numpy() * self.scale_ + self.location_).astype(np.float32)
+        codes = self._check_codes(X)
+        return self._to_units(apply_in_batches(self.decoder_, codes, self.device_))
 
 
 class ReconstructionObjective(EncoderObjective):

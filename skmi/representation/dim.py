@@ -458,14 +458,9 @@ class InfoMaxObjective(EncoderObjective):
             scores = scores.view(n_rows, n_rows, n_places)
             if self.score_clip is not None:
                 scores = self.score_clip * torch.tanh(scores / self.score_clip)
-            joint, product = split_matrix(scores + self.bound.offset)
-            product = product.flatten(1)
-            if self.bound.has_eta:
-                eta = self.model["etas"][term]
-                value = self.bound.value(joint, product, eta)
-                nats = self.bound.nats(joint - eta, product - eta)
-            else:
-                value, nats = self.bound.value(joint, product), self.bound.nats(joint, product)
+            joint, product = split_matrix(scores)
+            eta = self.model["etas"][term] if self.bound.has_eta else None
+            value, nats = self.bound.value_and_nats(joint, product.flatten(1), eta)
             penalty = self.score_penalty * scores.square().mean() if self.training else 0.0
             values.append(nats.detach())
             losses.append(penalty - value)

@@ -1,0 +1,75 @@
+"""How decoders' outputs give the probability of data."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+__all__ = ["LIKELIHOODS", "normal_log_density"]
+
+#: Smallest variance of the noise, of data whose columns have variance 1.
+SMALLEST_VARIANCE = 1e-6
+#: Weight of a new batch in the variance of the noise.
+MOMENTUM = 0.05
+
+
+def normal_log_density(x: Tensor, mean: Tensor | float = 0.0, log_std: Tensor | float = 0.0):
+    """Log density in nats of rows under independent normal variables, shape (..., n)."""
+    log_std = torch.as_tensor(log_std, dtype=x.dtype, device=x.device)
+    squares = ((x - mean) * (-log_std).exp()).square()
+    return -(0.5 * squares + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+class Bernoulli(nn.Module):
+    """Pixels from 0 to 1 as probabilities of ones, whose logits the decoder gives.
+
+    The log-likelihood is minus the cross-entropy, which for grey values is the customary
+    measure but no density.
+    """
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """Log-likelihood in nats of each row."""
+        return -binary_cross_entropy_with_logits(output, x, reduction="none").flatten(1).sum(1)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """What the decoder expects."""
+        return output.sigmoid()
+
+    def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Data drawn around what the decoder expects."""
+        return torch.bernoulli(output.sigmoid(), generator=generator)
+
+
+class Gaussian(nn.Module):
+    """Normal noise of one variance around what the decoder gives.
+
+    The variance that is most likely given a batch is its mean squared error: training uses it,
+    and keeps a moving average for what comes after.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("variance", torch.ones(()))
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """Log-likelihood in nats of each row."""
+        output, x = output.flatten(1), x.flatten(1)
+        variance = self.variance
+        if self.training:
+            variance = (output - x).square().mean().clamp(min=SMALLEST_VARIANCE)
+            self.variance.lerp_(variance.detach(), MOMENTUM)
+        return normal_log_density(x, output, 0.5 * variance.log())
+
+    def mean(self, output: Tensor) -> Tensor:
+        """What the decoder expects."""
+        return output
+
+    def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Data drawn around what the decoder expects."""
+        noise = torch.randn(output.shape, generator=generator, device=output.device)
+        return output + self.variance.sqrt() * noise
+
+
+#: Likelihoods by name: modules with ``log_prob(output, x)``, ``mean`` and ``draw``.
+LIKELIHOODS = {"bernoulli": Bernoulli, "gaussian": Gaussian}

@@ -1,0 +1,994 @@
+"""Variational autoencoders: InfoMax-VAE and its relatives."""
+
+import copy
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
+from skmi.bounds import BOUNDS, Bound, get_bound, split_matrix
+from skmi.critics import Critic, make_critic
+from skmi.evaluation import importance_weighted_log_likelihood
+from skmi.exceptions import NonFiniteLossError, warn
+from skmi.networks import ENCODERS, Encoder, encoder_shapes
+from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
+from skmi.representation._base import BaseRepresentation
+from skmi.representation._likelihoods import LIKELIHOODS, normal_log_density
+from skmi.representation._objective import Objective
+from skmi.representation._priors import kl_to_standard_normal, maximum_mean_discrepancy
+from skmi.training import Player
+
+__all__ = [
+    "BetaVAETransformer",
+    "InfoMaxVAETransformer",
+    "InfoVAETransformer",
+    "VAETransformer",
+]
+
+#: Divergences between pairs and shuffled pairs: bounds that need the scores alone, or one eta.
+DIVERGENCES = {"kl": "nwj"} | {
+    name: name for name in BOUNDS if name not in ("a-dv", "smile", "nwj")
+}
+#: Smallest batch in which a permutation gives other rows' codes often enough ([1], App. E).
+SMALLEST_BATCH = 10
+#: Largest logarithm of a posterior's deviation, either way.
+LARGEST_LOG_STD = 10.0
+
+
+class InfoMaxVAETransformer(BaseRepresentation):
+    r"""A variational autoencoder whose codes keep information about the data.
+
+    An encoder gives each row x a posterior :math:`q(z|x)`, normal with independent columns, and
+    a decoder gives codes the likelihood :math:`p(x|z)`. Together they maximise ([1]_, eq. 3)
+
+    .. math::
+        E\Bigl[E_{q(z|x)} \log p(x|z) - \beta\, KL(q(z|x) \| p(z))\Bigr]
+        + \alpha\, I_q(x; z) - \lambda\, MMD^2(q(z), p(z))
+
+    with the standard normal prior p(z). The evidence lower bound, :math:`\alpha = 0, \beta = 1`,
+    lets codes collapse onto the prior where the decoder does well without them. The second term
+    holds against it: a critic t(x, z), trained beside, tells pairs from pairs whose codes have
+    been permuted within the batch, and the divergence that it certifies, by default (eq. 6)
+
+    .. math:: I_q(x; z) \ge E_{q(x, z)}[t] - E_{q(x) q(z)}[e^{t - 1}] ,
+
+    is what the encoder raises (Algorithm 1).
+
+    Parameters
+    ----------
+    n_components : int, default=20
+        Number of latent columns.
+    alpha : float, default=10.0
+        Weight of the information; 0 leaves it and its critic out. The authors advise 10 to 20.
+    beta : float, default=1.0
+        Weight of the divergence of the posterior from the prior.
+    divergence : {"kl", "dv", "eta-dv", "infonce", "jsd", "reverse-kl", "pearson", "hellinger"}, \
+            default="kl"
+        What is to be large between pairs and permuted pairs: ``"kl"`` is the information in its
+        dual form as an f-divergence, the authors' choice; ``"dv"``, ``"eta-dv"`` and
+        ``"infonce"`` are other bounds on it; the others are other f-divergences through their
+        conjugates (see `skmi.bounds`).
+    mmd : float, default=0.0
+        Weight :math:`\lambda` of the squared maximum mean discrepancy between codes and prior.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        ``"bernoulli"`` for values from 0 to 1; ``"gaussian"`` for any others, which are
+        standardised, with noise of one variance, estimated from the data. ``"auto"`` is
+        ``"bernoulli"`` for images with values from 0 to 1 or of dtype uint8, which are divided
+        by 255 unless they are binary.
+    encoder : str, nn.Module or Encoder, default="auto"
+        ``"mlp"``, dense layers; ``"conv"``, convolutions of stride 2; ``"auto"``, ``"conv"`` for
+        images and ``"mlp"`` for rows; or an encoder of `DIMTransformer`, such as ``"dcgan"`` or
+        ``"resnet"``. A module maps a batch to 2 n_components columns, the means and the
+        logarithms of the deviations.
+    decoder : {"auto", "mlp", "conv", "pixelcnn"} or nn.Module, default="auto"
+        ``"auto"``: ``"conv"`` for images, ``"mlp"`` for rows. ``"pixelcnn"`` is autoregressive:
+        each pixel depends on those before it as well. A module maps codes to rows (logits for
+        ``"bernoulli"``).
+    hidden_layer_sizes : tuple of int, default=(512, 512)
+        Dense hidden layers of encoder and decoder.
+    decoder_hidden_layer_sizes : tuple of int or None, default=None
+        Those of the decoder, if they are others.
+    encoder_width : int, default=32
+        Channels of the first convolution, and of the decoder's last hidden map.
+    critic_hidden : tuple of int, default=(256, 256)
+        Hidden layers of the critic.
+    n_critic : int, default=1
+        Steps of the critic on each batch.
+    feature_layer : {"global", "fc", "conv"}, default="global"
+        What `transform` returns: the means of the posterior, the last hidden layer, or the last
+        map, flattened.
+    image_shape : tuple of int or None, default=None
+        (height, width) or (channels, height, width) of images that come as flat rows.
+    n_importance_samples : int, default=64
+        Codes drawn for each row by `score_samples`.
+    max_epochs : int, default=50
+        Number of passes over the data, or the largest, if there is `patience`.
+    batch_size : int, default=100
+        Rows of a batch.
+    learning_rate, critic_learning_rate : float, default=1e-3, 1e-4
+        Step sizes of Adam for the autoencoder and for the critic.
+    betas : tuple of float, default=(0.9, 0.999)
+        Adam's decay rates.
+    validation_fraction : float, default=0.1
+        Part of the rows that is held out to tell when to stop, if there is `patience`.
+    patience : int or None, default=None
+        Epochs without improvement on these rows after which training stops.
+    tolerance : float, default=1e-3
+        Smallest improvement that counts.
+    device : str, default="auto"
+        ``"auto"`` is CUDA where there is one, else MPS, else the CPU.
+    random_state : int, RandomState or None, default=None
+        Seed of weights, shuffles and draws.
+    verbose : int, default=0
+        Whether to show a progress bar.
+    warm_start : bool, default=False
+        Whether `fit` goes on training the networks that there are.
+
+    Attributes
+    ----------
+    encoder_ : Encoder
+        From scaled rows to all layers; the last are means and log deviations.
+    decoder_ : nn.Module
+        From codes to scaled rows, or their logits.
+    likelihood_ : str
+        ``"bernoulli"`` or ``"gaussian"``.
+    history_ : list of dict
+        Of each epoch, as ``train_`` and ``valid_``, in nats per row: ``loss``,
+        ``log_likelihood`` (:math:`E_q \log p(x|z)`), ``kl`` (to the prior), and, with their
+        weights above 0, ``information`` and ``mmd``.
+    n_iter_ : int
+        Number of epochs.
+    location_, scale_ : ndarray
+        What the data are centred and divided by.
+    row_shape_ : tuple of int
+        Shape of one row as the networks see it.
+    n_features_in_, feature_names_in_
+        As everywhere in scikit-learn.
+
+    See Also
+    --------
+    VAETransformer : Without the information, ``alpha=0, beta=1``.
+    BetaVAETransformer : With a larger beta.
+    InfoVAETransformer : With a maximum mean discrepancy.
+    skmi.evaluation.active_units : How many latent columns are in use.
+    skmi.evaluation.latent_mutual_information : What the codes tell of the data, in nats.
+
+    Notes
+    -----
+    The information that the encoder raises is what the critic has learned to see, and never more
+    than the logarithm of the number of rows. With ``alpha`` above ``beta`` the posterior is drawn
+    away from the prior, and only the aggregated posterior is held to it ([1]_, eq. 11); a very
+    large ``alpha`` lets it go.
+
+    References
+    ----------
+    .. [1] A. L. Rezaabad and S. Vishwanath, "Learning representations by maximizing mutual
+       information in variational autoencoders", ISIT 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skmi.representation import InfoMaxVAETransformer
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> vae = InfoMaxVAETransformer(4, image_shape=(8, 8), max_epochs=3, random_state=0)
+    >>> Z = vae.fit_transform(X / 16)
+    >>> Z.shape, vae.inverse_transform(Z).shape, vae.sample(5, random_state=0).shape
+    ((1797, 4), (1797, 1, 8, 8), (5, 1, 8, 8))
+    """
+
+    _parameter_constraints: dict = {
+        **BaseRepresentation._parameter_constraints,
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "divergence": [StrOptions(set(DIVERGENCES))],
+        "mmd": [Interval(Real, 0, None, closed="left")],
+        "likelihood": [StrOptions({"auto", *LIKELIHOODS})],
+        "encoder": [StrOptions({"auto", *VAE_ENCODERS, *ENCODERS}), nn.Module],
+        "decoder": [StrOptions({"auto", *VAE_DECODERS}), nn.Module],
+        "hidden_layer_sizes": ["array-like"],
+        "decoder_hidden_layer_sizes": [None, "array-like"],
+        "critic_hidden": ["array-like"],
+        "n_critic": [Interval(Integral, 1, None, closed="left")],
+        "critic_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=20,
+        *,
+        alpha=10.0,
+        beta=1.0,
+        divergence="kl",
+        mmd=0.0,
+        likelihood="auto",
+        encoder="auto",
+        decoder="auto",
+        hidden_layer_sizes=(512, 512),
+        decoder_hidden_layer_sizes=None,
+        encoder_width=32,
+        critic_hidden=(256, 256),
+        n_critic=1,
+        feature_layer="global",
+        image_shape=None,
+        n_importance_samples=64,
+        max_epochs=50,
+        batch_size=100,
+        learning_rate=1e-3,
+        critic_learning_rate=1e-4,
+        betas=(0.9, 0.999),
+        validation_fraction=0.1,
+        patience=None,
+        tolerance=1e-3,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        warm_start=False,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.beta = beta
+        self.divergence = divergence
+        self.mmd = mmd
+        self.likelihood = likelihood
+        self.encoder = encoder
+        self.decoder = decoder
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
+        self.encoder_width = encoder_width
+        self.critic_hidden = critic_hidden
+        self.n_critic = n_critic
+        self.feature_layer = feature_layer
+        self.image_shape = image_shape
+        self.n_importance_samples = n_importance_samples
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.critic_learning_rate = critic_learning_rate
+        self.betas = betas
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.tolerance = tolerance
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.warm_start = warm_start
+
+    # ------------------------------------------------------------ fitting
+
+    def _prepare(self, X, *, reset: bool):
+        (rows,) = super()._prepare(X, reset=reset)
+        if self.alpha and min(self.batch_size, len(rows)) < SMALLEST_BATCH:
+            what = f"batch_size={self.batch_size}"
+            if len(rows) < self.batch_size:
+                what = f"n_samples={len(rows)}"
+            warn(
+                f"{what} is few for alpha={self.alpha}: within a batch of fewer than "
+                f"{SMALLEST_BATCH} rows, permuted codes tell the critic little. Use batches of "
+                "64 or more, or alpha=0.",
+                UserWarning,
+            )
+        return (rows,)
+
+    def _train(self, rows, *, go_on, epochs):
+        try:
+            return super()._train(rows, go_on=go_on, epochs=epochs)
+        except NonFiniteLossError as error:
+            if not self.alpha:
+                raise
+            raise NonFiniteLossError(
+                f"{error} The critic's scores may have exploded: lower alpha or "
+                "critic_learning_rate, or choose divergence='jsd', whose gradients are bounded."
+            ) from error
+
+    def _players(self):
+        model = Player("model", self.learning_rate, betas=tuple(self.betas))
+        if not self.alpha:
+            return [model]
+        options = {"betas": model.betas, "steps": self.n_critic}
+        return [model, Player("critic", self.critic_learning_rate, **options)]
+
+    def _make_objective(self, shape):
+        model = nn.ModuleDict(
+            {
+                "encoder": self._make_encoder(shape),
+                "decoder": self._make_decoder(shape),
+                "likelihood": LIKELIHOODS[self.likelihood_](),
+            }
+        )
+        critic = None
+        if self.alpha:
+            critic = make_critic(
+                "concat",
+                int(np.prod(shape)),
+                self.n_components,
+                hidden_layer_sizes=check_widths("critic_hidden", self.critic_hidden),
+                activation="relu",
+            )
+        return VAEObjective(
+            model,
+            critic,
+            get_bound(DIVERGENCES[self.divergence]),
+            alpha=self.alpha,
+            beta=self.beta,
+            mmd=self.mmd,
+        )
+
+    def _make_encoder(self, shape):
+        n_outputs = 2 * self.n_components
+        if isinstance(self.encoder, nn.Module):
+            encoder = copy.deepcopy(self.encoder)
+            if not isinstance(encoder, Encoder):
+                encoder = Encoder(nn.Identity(), nn.Identity(), nn.Identity(), encoder)
+        else:
+            encoder = make_vae_encoder(
+                self.encoder,
+                shape,
+                n_outputs,
+                hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
+                width=self.encoder_width,
+            )
+        found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
+        if found != (n_outputs,):
+            raise ValueError(
+                f"encoder returns rows of shape {found}, but n_components={self.n_components} "
+                f"needs {n_outputs} columns: the means of the codes, then the logarithms of their "
+                "deviations."
+            )
+        return encoder
+
+    def _make_decoder(self, shape):
+        if not isinstance(self.decoder, nn.Module):
+            sizes = self.decoder_hidden_layer_sizes
+            if sizes is None:
+                sizes = self.hidden_layer_sizes
+            return make_vae_decoder(
+                self.decoder,
+                self.n_components,
+                shape,
+                hidden_layer_sizes=check_widths("decoder_hidden_layer_sizes", sizes),
+                width=self.encoder_width,
+            )
+        decoder = copy.deepcopy(self.decoder)
+        arguments = [torch.zeros(2, self.n_components), torch.zeros(2, *shape)]
+        with torch.no_grad():
+            was_training = decoder.training
+            output = decoder.eval()(*arguments[: 1 + _is_autoregressive(decoder)])
+            decoder.train(was_training)
+        if tuple(output.shape[1:]) != tuple(shape):
+            raise ValueError(
+                f"decoder makes rows of shape {tuple(output.shape[1:])}, but those of X have "
+                f"shape {tuple(shape)}."
+            )
+        return decoder
+
+    # ------------------------------------------------------------ reading rows
+
+    def _fit_scale(self, rows):
+        self.likelihood_ = self.likelihood
+        if self.likelihood == "auto":
+            bytes_ = rows.dtype == np.uint8
+            fits = rows.ndim == 4 and (bytes_ or (rows.min() >= 0 and rows.max() <= 1))
+            self.likelihood_ = "bernoulli" if fits else "gaussian"
+        if self.likelihood_ == "gaussian":
+            super()._fit_scale(rows)
+            return
+        n_channels = (rows.shape[1], *[1] * (rows.ndim - 2))
+        scale = 255.0 if rows.dtype == np.uint8 and rows.max() > 1 else 1.0
+        self._keep_scale(np.zeros(n_channels), np.full(n_channels, scale), rows.dtype)
+        if rows.min() == rows.max():
+            warn("X is constant: it carries no information (0 nats).", UserWarning)
+
+    def _scale(self, rows):
+        if self.likelihood_ == "bernoulli":
+            self._check_unit_interval(rows)
+        return super()._scale(rows)
+
+    def _check_unit_interval(self, rows) -> None:
+        low, high, largest = float(rows.min()), float(rows.max()), float(self.scale_.flat[0])
+        if low < 0 or high > largest:
+            raise ValueError(
+                f"X has values from {low:.4g} to {high:.4g}, but likelihood='bernoulli' "
+                f"takes values from 0 to {largest:g}"
+                + (" here, as in fit. " if largest > 1 else ". ")
+                + "Scale X (divide images by 255, use MinMaxScaler for columns), or use "
+                "likelihood='gaussian'."
+            )
+        if largest > 1 >= high > 0 and rows.dtype != np.uint8:
+            raise ValueError(
+                f"X was of dtype uint8 in fit, up to {largest:g}, and now has values up to "
+                f"{high:.4g}: it seems to be scaled already. Pass images of the same scale."
+            )
+
+    # ------------------------------------------------------------ using the networks
+
+    @property
+    def decoder_(self) -> nn.Module:
+        """The fitted decoder."""
+        return self.objective_.model["decoder"]
+
+    def _layer(self, layers):
+        if self.feature_layer == "global":
+            return split_posterior(layers.y)[0]
+        return super()._layer(layers)
+
+    def _posterior(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log deviations of the posteriors of scaled rows."""
+        return split_posterior(
+            apply_in_batches(self.encoder_, rows, self.device_, lambda layers: layers.y)
+        )
+
+    def posterior(self, X):
+        """The posterior :math:`q(z|x)` of each row, normal with independent columns.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+
+        Returns
+        -------
+        means, stds : ndarray of float32 of shape (n_samples, n_components)
+            What the measures of `skmi.evaluation` take.
+        """
+        check_is_fitted(self)
+        means, log_stds = self._posterior(self._scale(self._validate(X, reset=False)))
+        return means.numpy(), log_stds.exp().numpy()
+
+    def inverse_transform(self, X):
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, such as `transform` gives with ``feature_layer="global"``.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, ...)
+            The mean of p(x|z) in the units and, for images, the shape (channels, height, width)
+            of the data. An autoregressive decoder has no such mean: rows are drawn pixel by
+            pixel, always with the same seed.
+        """
+        check_is_fitted(self)
+        return self._decode(self._check_codes(X), seed=0)
+
+    def _decode(self, codes: Tensor, seed: int):
+        decoder, likelihood = self.decoder_, self.objective_.model["likelihood"]
+        if _is_autoregressive(decoder):
+            decoder = copy.deepcopy(decoder).to(self.device_)
+            generator = torch.Generator(self.device_).manual_seed(seed)
+            noise = copy.deepcopy(likelihood).to(self.device_)
+            parts = [
+                decoder.generate(part.to(self.device_), lambda out: noise.draw(out, generator))
+                for part in codes.split(EVALUATION_ROWS)
+            ]
+            rows = torch.cat([part.cpu() for part in parts])
+        else:
+            rows = apply_in_batches(decoder, codes, self.device_, likelihood.mean)
+        return self._to_units(rows)
+
+    def reconstruct(self, X):
+        """Rows as the decoder rebuilds them from the means of their posteriors.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, ...)
+            See `inverse_transform`.
+        """
+        means, _ = self.posterior(X)
+        return self._decode(torch.from_numpy(means), seed=0)
+
+    def sample(self, n_samples=1, random_state=None):
+        """Decode codes drawn from the prior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, ...)
+            See `inverse_transform`.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r} must be a positive integer.")
+        random_state = check_random_state(random_state)
+        codes = random_state.standard_normal((n_samples, self.n_components)).astype(np.float32)
+        return self._decode(torch.from_numpy(codes), random_state.randint(2**31 - 1))
+
+    def score_samples(self, X):
+        r"""Importance-weighted log-likelihood of each row.
+
+        .. math:: \log \frac1K \sum_{k=1}^K \frac{p(x|z_k)\, p(z_k)}{q(z_k|x)} ,
+            \quad z_k \sim q(z|x)
+
+        In expectation a lower bound on :math:`\log p(x)`, the tighter the larger
+        K = ``n_importance_samples`` (Burda et al., 2016). The same draws of noise are made every
+        time, and for every row.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples,)
+            In nats, of densities in the units of the data; with ``likelihood="bernoulli"``, of
+            probabilities.
+        """
+        return importance_weighted_log_likelihood(
+            self, X, n_importance_samples=self.n_importance_samples
+        ).astype(np.float32)
+
+    def score(self, X, y=None) -> float:
+        """Mean importance-weighted log-likelihood, see `score_samples`.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            In nats per row; higher is better. It can rank all settings, weights included.
+        """
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def log_importance_weights(self, X, n_draws, random_state=0):
+        r"""Log importance weights :math:`\log p(x|z) + \log p(z) - \log q(z|x)` of draws of z.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+        n_draws : int
+            Codes drawn from the posterior of each row.
+        random_state : int, RandomState or None, default=0
+            Seed of the draws.
+
+        Yields
+        ------
+        ndarray of float64 of shape (n_samples, 1)
+            Those of one draw for each row, `n_draws` times.
+        """
+        check_is_fitted(self)
+        rows = self._scale(self._validate(X, reset=False))
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        generator = torch.Generator(self.device_).manual_seed(seed)
+        objective = copy.deepcopy(self.objective_).to(self.device_)
+        jacobian = 0.0
+        if self.likelihood_ == "gaussian":  # of standardising
+            jacobian = np.broadcast_to(np.log(self.scale_), self.row_shape_).sum()
+        batches = [
+            (x, *(part.to(self.device_) for part in self._posterior(x)))
+            for x in rows.split(EVALUATION_ROWS)
+        ]
+        for _ in range(n_draws):
+            # the same for all rows: the value of a row must not depend on those beside it
+            noise = torch.randn(self.n_components, generator=generator, device=self.device_)
+            with torch.no_grad():
+                weights = [
+                    objective.log_weights(x.to(self.device_), mean, log_std, noise).cpu()
+                    for x, mean, log_std in batches
+                ]
+            yield torch.cat(weights).double().numpy()[:, None] - jacobian
+
+
+class VAETransformer(InfoMaxVAETransformer):
+    r"""A variational autoencoder.
+
+    `InfoMaxVAETransformer` with ``alpha=0`` and ``beta=1``. Encoder and decoder maximise the
+    evidence lower bound ([1]_)
+
+    .. math:: E_{q(z|x)} \log p(x|z) - KL(q(z|x) \| p(z)) \le \log p(x) .
+
+
+    Parameters
+    ----------
+    n_components : int, default=20
+        Number of latent columns.
+    likelihood, encoder, decoder, hidden_layer_sizes, decoder_hidden_layer_sizes, encoder_width
+        As in `InfoMaxVAETransformer`.
+    feature_layer, image_shape, n_importance_samples
+        As in `InfoMaxVAETransformer`.
+    max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
+        As in `InfoMaxVAETransformer`.
+    device, random_state, verbose, warm_start
+        As in `InfoMaxVAETransformer`.
+
+    Attributes
+    ----------
+    encoder_, decoder_, likelihood_, history_, n_iter_, location_, scale_, row_shape_
+        As in `InfoMaxVAETransformer`.
+    n_features_in_, feature_names_in_
+        As everywhere in scikit-learn.
+
+    See Also
+    --------
+    InfoMaxVAETransformer : With the information of codes about the data in the objective.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and M. Welling, "Auto-encoding variational Bayes", ICLR 2014.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skmi.representation import VAETransformer
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> VAETransformer(2, max_epochs=5, random_state=0).fit_transform(X).shape
+    (150, 2)
+    """
+
+    # what the family's other members set
+    alpha, beta, divergence, mmd = 0.0, 1.0, "kl", 0.0
+
+    def __init__(
+        self,
+        n_components=20,
+        *,
+        likelihood="auto",
+        encoder="auto",
+        decoder="auto",
+        hidden_layer_sizes=(512, 512),
+        decoder_hidden_layer_sizes=None,
+        encoder_width=32,
+        feature_layer="global",
+        image_shape=None,
+        n_importance_samples=64,
+        max_epochs=50,
+        batch_size=100,
+        learning_rate=1e-3,
+        betas=(0.9, 0.999),
+        validation_fraction=0.1,
+        patience=None,
+        tolerance=1e-3,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        warm_start=False,
+    ):
+        self.n_components = n_components
+        self.likelihood = likelihood
+        self.encoder = encoder
+        self.decoder = decoder
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
+        self.encoder_width = encoder_width
+        self.feature_layer = feature_layer
+        self.image_shape = image_shape
+        self.n_importance_samples = n_importance_samples
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.tolerance = tolerance
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.warm_start = warm_start
+
+
+class BetaVAETransformer(InfoMaxVAETransformer):
+    r"""A variational autoencoder whose codes are held closer to the prior.
+
+    `InfoMaxVAETransformer` with ``alpha=0``. It maximises ([1]_)
+
+    .. math:: E_{q(z|x)} \log p(x|z) - \beta\, KL(q(z|x) \| p(z)) ,
+
+    and for :math:`\beta > 1` trades what codes tell of the data for independent columns.
+
+
+    Parameters
+    ----------
+    n_components : int, default=20
+        Number of latent columns.
+    beta : float, default=4.0
+        Weight of the divergence of the posterior from the prior.
+    likelihood, encoder, decoder, hidden_layer_sizes, decoder_hidden_layer_sizes, encoder_width
+        As in `InfoMaxVAETransformer`.
+    feature_layer, image_shape, n_importance_samples
+        As in `InfoMaxVAETransformer`.
+    max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
+        As in `InfoMaxVAETransformer`.
+    device, random_state, verbose, warm_start
+        As in `InfoMaxVAETransformer`.
+
+    Attributes
+    ----------
+    encoder_, decoder_, likelihood_, history_, n_iter_, location_, scale_, row_shape_
+        As in `InfoMaxVAETransformer`.
+    n_features_in_, feature_names_in_
+        As everywhere in scikit-learn.
+
+    See Also
+    --------
+    InfoMaxVAETransformer : With the information of codes about the data in the objective.
+
+    References
+    ----------
+    .. [1] I. Higgins et al., "beta-VAE: learning basic visual concepts with a constrained
+       variational framework", ICLR 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skmi.representation import BetaVAETransformer
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> BetaVAETransformer(2, beta=2.0, max_epochs=5, random_state=0).fit_transform(X).shape
+    (150, 2)
+    """
+
+    # what the family's other members set
+    alpha, divergence, mmd = 0.0, "kl", 0.0
+
+    def __init__(
+        self,
+        n_components=20,
+        *,
+        beta=4.0,
+        likelihood="auto",
+        encoder="auto",
+        decoder="auto",
+        hidden_layer_sizes=(512, 512),
+        decoder_hidden_layer_sizes=None,
+        encoder_width=32,
+        feature_layer="global",
+        image_shape=None,
+        n_importance_samples=64,
+        max_epochs=50,
+        batch_size=100,
+        learning_rate=1e-3,
+        betas=(0.9, 0.999),
+        validation_fraction=0.1,
+        patience=None,
+        tolerance=1e-3,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        warm_start=False,
+    ):
+        self.n_components = n_components
+        self.beta = beta
+        self.likelihood = likelihood
+        self.encoder = encoder
+        self.decoder = decoder
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
+        self.encoder_width = encoder_width
+        self.feature_layer = feature_layer
+        self.image_shape = image_shape
+        self.n_importance_samples = n_importance_samples
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.tolerance = tolerance
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.warm_start = warm_start
+
+
+class InfoVAETransformer(InfoMaxVAETransformer):
+    r"""A variational autoencoder whose aggregated posterior is held to the prior by MMD.
+
+    `InfoMaxVAETransformer` with ``alpha=0`` and a discrepancy. It maximises ([1]_)
+
+    .. math::
+        E_{q(z|x)} \log p(x|z) - \beta\, KL(q(z|x) \| p(z)) - \lambda\, MMD^2(q(z), p(z)) .
+
+    In the notation of [1]_, :math:`\beta = 1 - \alpha` and the weight of the discrepancy is
+    :math:`\alpha + \lambda - 1`; the defaults are its member called MMD-VAE, :math:`\alpha = 1`.
+
+
+    Parameters
+    ----------
+    n_components : int, default=20
+        Number of latent columns.
+    beta : float, default=0.0
+        Weight of the divergence of the posterior from the prior.
+    mmd : float, default=100.0
+        Weight of the squared maximum mean discrepancy between codes and prior.
+    likelihood, encoder, decoder, hidden_layer_sizes, decoder_hidden_layer_sizes, encoder_width
+        As in `InfoMaxVAETransformer`.
+    feature_layer, image_shape, n_importance_samples
+        As in `InfoMaxVAETransformer`.
+    max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
+        As in `InfoMaxVAETransformer`.
+    device, random_state, verbose, warm_start
+        As in `InfoMaxVAETransformer`.
+
+    Attributes
+    ----------
+    encoder_, decoder_, likelihood_, history_, n_iter_, location_, scale_, row_shape_
+        As in `InfoMaxVAETransformer`.
+    n_features_in_, feature_names_in_
+        As everywhere in scikit-learn.
+
+    See Also
+    --------
+    InfoMaxVAETransformer : With the information of codes about the data in the objective.
+
+    References
+    ----------
+    .. [1] S. Zhao, J. Song and S. Ermon, "InfoVAE: balancing learning and inference in
+       variational autoencoders", AAAI 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skmi.representation import InfoVAETransformer
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> InfoVAETransformer(2, max_epochs=5, random_state=0).fit_transform(X).shape
+    (150, 2)
+    """
+
+    # what the family's other members set
+    alpha, divergence = 0.0, "kl"
+
+    def __init__(
+        self,
+        n_components=20,
+        *,
+        beta=0.0,
+        mmd=100.0,
+        likelihood="auto",
+        encoder="auto",
+        decoder="auto",
+        hidden_layer_sizes=(512, 512),
+        decoder_hidden_layer_sizes=None,
+        encoder_width=32,
+        feature_layer="global",
+        image_shape=None,
+        n_importance_samples=64,
+        max_epochs=50,
+        batch_size=100,
+        learning_rate=1e-3,
+        betas=(0.9, 0.999),
+        validation_fraction=0.1,
+        patience=None,
+        tolerance=1e-3,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        warm_start=False,
+    ):
+        self.n_components = n_components
+        self.beta = beta
+        self.mmd = mmd
+        self.likelihood = likelihood
+        self.encoder = encoder
+        self.decoder = decoder
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
+        self.encoder_width = encoder_width
+        self.feature_layer = feature_layer
+        self.image_shape = image_shape
+        self.n_importance_samples = n_importance_samples
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.tolerance = tolerance
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.warm_start = warm_start
+
+
+def _is_autoregressive(decoder: nn.Module) -> bool:
+    return getattr(decoder, "autoregressive", False)
+
+
+def split_posterior(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and log deviations, from an encoder's output."""
+    means, log_stds = y.chunk(2, dim=1)
+    return means, log_stds.clamp(-LARGEST_LOG_STD, LARGEST_LOG_STD)
+
+
+class VAEObjective(Objective):
+    """Minus the evidence lower bound, the information and the discrepancy, with their weights.
+
+    Parameters
+    ----------
+    model : nn.ModuleDict
+        ``encoder``, ``decoder`` and ``likelihood``.
+    critic : Critic or None
+        Of rows, flattened, and codes; None if ``alpha`` is 0.
+    bound : Bound
+        What the critic climbs, and the encoder with it.
+    alpha, beta, mmd : float
+        Weights of the information, of the divergence from the prior and of the discrepancy.
+    """
+
+    def __init__(
+        self,
+        model: nn.ModuleDict,
+        critic: Critic | None,
+        bound: Bound,
+        *,
+        alpha: float,
+        beta: float,
+        mmd: float,
+    ):
+        super().__init__()
+        self.model, self.bound = model, bound
+        self.alpha, self.beta, self.mmd = alpha, beta, mmd
+        if alpha:
+            self.critic = nn.ModuleDict({"scores": critic})
+            if bound.has_eta:
+                self.critic["eta"] = nn.ParameterList([nn.Parameter(torch.zeros(()))])
+
+    def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
+        generator = self._draws(x)
+        if player == "critic":  # after the autoencoder's step, on the codes of that step
+            value, _ = self._information(x, self._last, generator)
+            return {"loss": -value}
+        mean, log_std = split_posterior(self.model["encoder"](x).y)
+        z = mean + log_std.exp() * _noise(mean, generator)
+        log_likelihood = self._log_likelihood(x, z).mean()
+        kl = kl_to_standard_normal(mean, log_std).mean()
+        loss = self.beta * kl - log_likelihood
+        terms = {"log_likelihood": log_likelihood, "kl": kl}
+        if self.alpha:
+            value, terms["information"] = self._information(x, z, generator)
+            loss = loss - self.alpha * value
+            self._last = z.detach()
+        if self.mmd:
+            terms["mmd"] = maximum_mean_discrepancy(z, _noise(z, generator))
+            loss = loss + self.mmd * terms["mmd"]
+        return {"loss": loss, **terms}
+
+    def log_weights(self, x: Tensor, mean: Tensor, log_std: Tensor, noise: Tensor) -> Tensor:
+        """Log importance weight of one draw from the posterior of each row."""
+        z = mean + log_std.exp() * noise
+        prior, posterior = normal_log_density(z), normal_log_density(z, mean, log_std)
+        return self._log_likelihood(x, z) + prior - posterior
+
+    def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        decoder = self.model["decoder"]
+        output = decoder(z, x) if _is_autoregressive(decoder) else decoder(z)
+        return self.model["likelihood"].log_prob(output, x)
+
+    def _information(self, x: Tensor, z: Tensor, generator) -> tuple[Tensor, Tensor]:
+        """The critic's bound, and its estimate in nats, from a batch and its codes permuted."""
+        critic = self.critic["scores"]
+        x_embedding, z_embedding = critic.embed_x(x.flatten(1)), critic.embed_y(z)
+        if self.bound.contrastive:
+            joint, product = split_matrix(critic.all_pairs(x_embedding, z_embedding))
+        else:
+            cycle = torch.randperm(len(z), generator=generator, device=z.device)
+            partners = torch.empty_like(cycle).scatter_(0, cycle, cycle.roll(1))  # no fixed point
+            joint = critic.combine(x_embedding, z_embedding)
+            product = critic.combine_partners(x_embedding, z_embedding, partners[None])
+        eta = self.critic["eta"][0] if self.bound.has_eta else None
+        return self.bound.value_and_nats(joint, product, eta)
+
+
+def _noise(like: Tensor, generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator, device=like.device)

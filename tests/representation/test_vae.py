@@ -1,0 +1,472 @@
+"""Variational autoencoders: the objective, known optima, decoders, conventions."""
+
+import copy
+import itertools
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from skmi.bounds import get_bound
+from skmi.critics import InnerProductCritic
+from skmi.evaluation import active_units, aggregate_posterior_kl, latent_mutual_information
+from skmi.exceptions import NonFiniteLossError
+from skmi.networks.vae import PixelCNN, make_vae_decoder, make_vae_encoder
+from skmi.representation import (
+    BetaVAETransformer,
+    InfoMaxVAETransformer,
+    InfoVAETransformer,
+    VAETransformer,
+)
+from skmi.representation._priors import maximum_mean_discrepancy
+from skmi.representation.infomax_vae import DIVERGENCES, VAEObjective
+
+QUICK = {
+    "n_components": 3,
+    "encoder_width": 4,
+    "hidden_layer_sizes": (16,),
+    "max_epochs": 2,
+    "n_importance_samples": 4,
+    "random_state": 0,
+}
+FAMILY = [
+    InfoMaxVAETransformer(**QUICK, critic_hidden=(8,)),
+    VAETransformer(**QUICK),
+    BetaVAETransformer(**QUICK),
+    InfoVAETransformer(**QUICK),
+]
+each = pytest.mark.parametrize("vae", FAMILY, ids=["infomax", "vae", "beta", "info"])
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return (X / 16).astype(np.float32).reshape(-1, 8, 8), y
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+# -------------------------------------------------------------------- the objective
+
+
+def test_loss_is_minus_the_evidence_lower_bound(digits):
+    # by torch's distributions, with the draws that evaluation makes
+    X = torch.from_numpy(digits[0][:50, None])
+    vae = VAETransformer(**QUICK).fit(X.numpy())
+    objective = vae.objective_
+    terms = objective(X, player="model")
+    mean, log_std = objective.model["encoder"](X).y.chunk(2, 1)
+    z = mean + log_std.exp() * torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    pixels = Bernoulli(logits=objective.model["decoder"](z), validate_args=False)
+    log_likelihood = pixels.log_prob(X).sum((1, 2, 3)).mean()
+    posterior = Independent(Normal(mean, log_std.exp()), 1)
+    kl = kl_divergence(posterior, Independent(Normal(torch.zeros(50, 3), 1.0), 1)).mean()
+    assert terms["log_likelihood"].item() == pytest.approx(log_likelihood.item(), rel=1e-5)
+    assert terms["kl"].item() == pytest.approx(kl.item(), rel=1e-4)
+    assert terms["loss"].item() == pytest.approx((kl - log_likelihood).item(), rel=1e-5)
+
+
+def test_without_information_it_is_the_vae_bit_for_bit(digits):
+    X = digits[0][:200]
+    plain = VAETransformer(**QUICK).fit(X)
+    weights = plain.objective_.model.state_dict()
+    for same in (
+        InfoMaxVAETransformer(**QUICK, alpha=0.0),
+        BetaVAETransformer(**QUICK, beta=1.0),
+        InfoVAETransformer(**QUICK, beta=1.0, mmd=0.0),
+    ):
+        found = same.fit(X).objective_.state_dict()
+        assert len(found) == len(weights)  # there is no critic
+        assert all(torch.equal(found[f"model.{k}"], v) for k, v in weights.items())
+
+
+def test_updates_are_those_of_a_plain_loop(digits, monkeypatch):
+    X = digits[0][:96]
+    batches, forward = [], VAEObjective.forward
+
+    def record(self, x, player):
+        if self.training:
+            state = self.generator.get_state()
+            noise = torch.randn(len(x), 3, generator=self.generator)
+            self.generator.set_state(state)
+            batches.append((x.clone(), noise))
+            if len(batches) == 1:
+                batches.insert(0, copy.deepcopy(self.model))
+        return forward(self, x, player)
+
+    monkeypatch.setattr(VAEObjective, "forward", record)
+    vae = VAETransformer(**QUICK, batch_size=32).fit(X)
+    model, *batches = batches
+    assert len(batches) == 6
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for x, noise in batches:
+        mean, log_std = model["encoder"](x).y.chunk(2, 1)
+        logits = model["decoder"](mean + log_std.exp() * noise)
+        error = binary_cross_entropy_with_logits(logits, x, reduction="sum")
+        kl = -0.5 * (1 + 2 * log_std - mean**2 - (2 * log_std).exp()).sum()
+        optimizer.zero_grad()
+        ((error + kl) / len(x)).backward()
+        optimizer.step()
+    for name, weights in vae.objective_.model.state_dict().items():
+        assert torch.allclose(weights, model.state_dict()[name], atol=1e-5), name
+
+
+@pytest.mark.parametrize("divergence", sorted(DIVERGENCES))
+def test_codes_are_permuted_without_a_fixed_point(divergence):
+    # rows and codes that match only their own: every pair scores log 3, every other pair log 1/3
+    eye = torch.eye(7) * math.log(9) ** 0.5
+    bound = get_bound(DIVERGENCES[divergence])
+    model = nn.ModuleDict({"encoder": nn.Identity()})
+    objective = VAEObjective(
+        model, InnerProductCritic(), bound, alpha=1.0, beta=1.0, mmd=0.0
+    ).eval()
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(5):
+        value, nats = objective._information(eye, eye, generator)
+        joint = torch.full((7,), math.log(9) + bound.offset)
+        product = torch.full((7, 6), bound.offset)
+        expected = bound.value(joint, product, *[0.0] * bound.has_eta)
+        assert value.item() == pytest.approx(expected.item(), rel=1e-5)
+        assert nats.item() == pytest.approx(bound.nats(joint, product).item(), rel=1e-5)
+
+
+def test_the_critic_and_the_autoencoder_have_steps_of_their_own(digits):
+    vae = clone(FAMILY[0]).set_params(n_critic=3, batch_size=50).fit(digits[0][:200])
+    steps = {
+        name: {int(s["step"]) for s in state["state"].values()}
+        for name, state in vae._training_state["optimizers"].items()
+    }
+    assert steps == {"model": {8}, "critic": {24}}
+    objective, x = vae.objective_.train(), torch.from_numpy(digits[0][:50, None])
+    objective.zero_grad()
+    objective(x, player="model")
+    loss = objective(x, player="critic")["loss"]
+    loss.backward()  # does not reach the encoder
+    assert all(p.grad is None for p in objective.model.parameters())
+    assert all(p.grad is not None for p in objective.critic.parameters())
+
+
+def test_terms_have_their_weights(digits):
+    X = digits[0][:100]
+    options = {"alpha": 3.0, "beta": 0.5, "mmd": 7.0}
+    vae = clone(FAMILY[0]).set_params(**options).fit(X)
+    terms = vae.evaluate(X)
+    expected = 0.5 * terms["kl"] + 7 * terms["mmd"] - terms["log_likelihood"]
+    # "kl" ascends the very number that it reports
+    assert terms["loss"] == pytest.approx(expected - 3 * terms["information"], rel=1e-5)
+    assert set(vae.history_[0]) == {"epoch", "seconds"} | {f"train_{name}" for name in terms}
+    assert set(clone(FAMILY[1]).fit(X).evaluate(X)) == {"loss", "log_likelihood", "kl"}
+
+
+@pytest.mark.parametrize("divergence", sorted(set(DIVERGENCES) - {"kl"}))
+def test_every_divergence_trains(digits, divergence):
+    options = {"divergence": divergence, "max_epochs": 15, "critic_learning_rate": 1e-2}
+    options |= {"encoder": "mlp", "decoder": "mlp", "batch_size": 50, "learning_rate": 3e-3}
+    vae = clone(FAMILY[0]).set_params(**options).fit(digits[0][:400])
+    information = [row["train_information"] for row in vae.history_]
+    assert np.isfinite(information).all() and information[-1] > 0.2
+    assert vae.history_[-1]["train_log_likelihood"] > vae.history_[0]["train_log_likelihood"]
+
+
+# ---------------------------------------------------------------------- known optima
+
+
+def test_linear_vae_reaches_the_likelihood_of_probabilistic_pca():
+    X = StandardScaler().fit_transform(normal(800, 2) @ normal(2, 6, seed=1) + 0.5 * normal(800, 6))
+    best = PCA(2).fit(X).score(X)
+    vae = VAETransformer(
+        2,
+        encoder=nn.Linear(6, 4),
+        decoder=nn.Linear(2, 6),
+        learning_rate=1e-2,
+        max_epochs=120,
+        random_state=0,
+    ).fit(X)
+    assert best - 0.03 < vae.score(X) < best + 1e-3
+    noise = PCA(2).fit(X).noise_variance_
+    assert vae.objective_.model["likelihood"].variance.item() == pytest.approx(noise, rel=0.15)
+
+
+def test_density_follows_the_units():
+    X = normal(300, 3, seed=2)
+    vae, wide = (VAETransformer(**QUICK).fit(data) for data in (X, 1000 * X))
+    change = 3 * math.log(1000)  # p(1000 x) = p(x) / 1000^3
+    assert wide.score_samples(1000 * X) == pytest.approx(vae.score_samples(X) - change, abs=1e-2)
+    assert np.allclose(wide.inverse_transform(np.zeros((1, 3))) / 1000, vae.sample(1) * 0, atol=2)
+
+
+def test_more_importance_samples_are_a_tighter_bound(digits):
+    X = digits[0][:200]
+    vae = clone(FAMILY[1]).set_params(max_epochs=10).fit(X)
+    scores = [vae.set_params(n_importance_samples=k).score(X) for k in (1, 8, 64)]
+    assert scores == sorted(scores)
+    assert scores[0] == pytest.approx(-vae.evaluate(X)["loss"], abs=0.3)  # one draw: the ELBO
+    assert vae.score(X) == scores[-1]  # the same draws again
+    assert vae.score(X) == pytest.approx(vae.score_samples(X).mean())
+
+
+def test_information_keeps_codes_in_use(digits):
+    # InfoMax-VAE above the VAE above the beta-VAE, in nats and in units (Table 1)
+    X = digits[0]
+    options = {"n_components": 6, "hidden_layer_sizes": (64,), "encoder": "mlp", "decoder": "mlp"}
+    options |= {"max_epochs": 25, "learning_rate": 2e-3, "random_state": 1}
+    infomax = InfoMaxVAETransformer(**options, critic_hidden=(64,), critic_learning_rate=1e-3)
+    nats, units = [], []
+    for vae in (infomax, VAETransformer(**options), BetaVAETransformer(**options)):
+        means, stds = vae.fit(X).posterior(X)
+        nats.append(latent_mutual_information(means, stds, random_state=0))
+        units.append(active_units(means))
+    assert nats[0] > nats[1] + 1 > nats[2] + 2
+    assert units[0] == 6 and units[2] < units[1] <= 6
+
+
+def test_discrepancy_is_not_negative_and_is_zero_for_equal_samples():
+    generator = torch.Generator().manual_seed(0)
+    for scale, shift in itertools.product((0.1, 1.0, 3.0), (0.0, 0.5)):
+        a = torch.randn(40, 5, generator=generator)
+        b = scale * torch.randn(60, 5, generator=generator) + shift
+        assert maximum_mean_discrepancy(a, b) >= 0
+        assert maximum_mean_discrepancy(a, a).abs() < 1e-6
+    near, far = torch.randn(2, 500, 5, generator=generator)
+    assert maximum_mean_discrepancy(near, far) < maximum_mean_discrepancy(near, far + 0.3)
+    b = (far + 1).requires_grad_()
+    maximum_mean_discrepancy(b, near).backward()
+    assert (b.grad.sum(0) > 0).all()  # a step down takes them back
+
+
+def test_discrepancy_lowers_the_gap_of_the_aggregated_posterior(digits):
+    X = digits[0]
+    options = QUICK | {"hidden_layer_sizes": (64,), "max_epochs": 15}
+    options |= {"encoder": "mlp", "decoder": "mlp"}
+    gaps = [
+        aggregate_posterior_kl(
+            *InfoVAETransformer(**options, mmd=mmd).fit(X).posterior(X), random_state=0
+        )
+        for mmd in (0.0, 100.0)
+    ]
+    assert gaps[1] < 0.5 * gaps[0]
+
+
+# -------------------------------------------------------------------------- networks
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (1, 5, 7), (3, 9, 11), (1, 28, 28), (3, 32, 32)])
+def test_convolutional_networks_take_any_size(shape):
+    options = {"hidden_layer_sizes": (8,), "width": 4}
+    encoder = make_vae_encoder("auto", shape, 6, **options)
+    decoder = make_vae_decoder("auto", 3, shape, **options)
+    assert encoder(torch.zeros(2, *shape)).y.shape == (2, 6)
+    assert decoder(torch.zeros(2, 3)).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("name", ["mlp", "conv"])
+def test_signals_keep_their_size(name):
+    # else a deep network starts with codes that say nothing, and the posterior collapses
+    torch.manual_seed(0)
+    options = {"hidden_layer_sizes": (200,) * 10, "width": 32}
+    encoder = make_vae_encoder(name, (1, 32, 32), 6, **options)
+    decoder = make_vae_decoder(name, 20, (1, 32, 32), **options)
+    assert 0.2 < encoder(torch.randn(64, 1, 32, 32)).fc.square().mean() < 5
+    output = decoder(torch.randn(64, 20))
+    assert 0.1 < output.var(0).mean() < 5
+
+
+def test_pixelcnn_sees_the_pixels_before_and_no_others():
+    torch.manual_seed(0)
+    decoder = PixelCNN(2, (2, 5, 4), width=6, n_layers=4)
+    z, x = torch.randn(1, 2), torch.randn(1, 2, 5, 4)
+    jacobian = torch.autograd.functional.jacobian(lambda x: decoder(z, x)[0].sum(0), x)[:, :, 0]
+    influence = jacobian.abs().sum(2).flatten(0, 1).flatten(1)  # (outputs, pixels)
+    assert (influence.triu() == 0).all()
+    assert (influence[1:].sum(1) > 0).all()
+    assert not torch.allclose(decoder(z, x), decoder(z + 1, x))
+
+
+def test_pixelcnn_is_a_distribution():
+    # the probabilities of all 2^16 binary images of 4 x 4 pixels sum to 1
+    torch.manual_seed(0)
+    decoder = PixelCNN(2, (1, 4, 4), width=4, n_layers=3)
+    for parameter in decoder.parameters():
+        parameter.data *= 3
+    images = torch.tensor(list(itertools.product([0.0, 1.0], repeat=16))).view(-1, 1, 4, 4)
+    with torch.no_grad():
+        logits = decoder(torch.ones(len(images), 2), images)
+    errors = binary_cross_entropy_with_logits(logits, images, reduction="none")
+    log_probabilities = -errors.double().flatten(1).sum(1)
+    assert log_probabilities.exp().sum().item() == pytest.approx(1, abs=1e-4)
+    assert log_probabilities.std() > 1
+
+
+def test_pixelcnn_generates_pixel_by_pixel():
+    torch.manual_seed(0)
+    decoder, z = PixelCNN(2, (1, 5, 4), width=6, n_layers=3), torch.randn(3, 2)
+    images = decoder.generate(z, lambda output: torch.tanh(output))
+    assert torch.allclose(images, torch.tanh(decoder(z, images)), atol=1e-5)
+
+
+def test_autoregressive_decoder(digits):
+    X = (digits[0][:120] > 0.5).astype(np.float32)
+    vae = clone(FAMILY[0]).set_params(decoder="pixelcnn", max_epochs=3).fit(X)
+    samples = vae.sample(4, random_state=0)
+    assert samples.shape == (4, 1, 8, 8) and set(np.unique(samples)) == {0.0, 1.0}
+    assert np.array_equal(samples, vae.sample(4, random_state=0))
+    assert not np.array_equal(samples, vae.sample(4, random_state=1))
+    assert vae.reconstruct(X[:3]).shape == (3, 1, 8, 8)
+    assert vae.score(X) > -8 * 8 * math.log(2)
+
+
+# ----------------------------------------------------------------- scikit-learn's ways
+
+
+@parametrize_with_checks(
+    [v.set_params(max_epochs=1, hidden_layer_sizes=(4,)) for v in map(clone, FAMILY)],
+    xfail_strict=True,
+)
+def test_scikit_learn_conventions(estimator, check):
+    check(estimator)
+
+
+@each
+def test_saved_and_copied_models_are_the_same(vae, digits, tmp_path):
+    X = digits[0][:60]
+    fitted = clone(vae).fit(X)
+    fitted.save(tmp_path / "vae.safetensors")
+    for copied in (
+        type(vae).load(tmp_path / "vae.safetensors"),
+        pickle.loads(pickle.dumps(fitted)),
+    ):
+        assert np.array_equal(copied.transform(X), fitted.transform(X))
+        assert copied.score(X) == fitted.score(X)
+        assert np.array_equal(copied.sample(3, random_state=0), fitted.sample(3, random_state=0))
+
+
+@each
+def test_codes_and_what_is_decoded(vae, digits):
+    X = digits[0][:60]
+    before = torch.get_rng_state()
+    fitted = clone(vae).fit(X)
+    assert torch.equal(before, torch.get_rng_state())
+    means, stds = fitted.posterior(X)
+    Z = fitted.transform(X)
+    assert np.array_equal(Z, means) and (stds > 0).all()
+    assert np.array_equal(fitted.reconstruct(X), fitted.inverse_transform(Z))
+    assert fitted.inverse_transform(Z).shape == (60, 1, 8, 8)
+    assert np.array_equal(Z, clone(vae).fit(X).transform(X))
+    assert fitted.get_feature_names_out()[0] == type(vae).__name__.lower() + "0"
+    assert fitted.set_params(feature_layer="fc").transform(X).shape == (60, 8)
+
+
+def test_continued_training_is_that_of_one_fit(digits):
+    X = digits[0][:100]
+    whole = clone(FAMILY[0]).set_params(max_epochs=3).fit(X)
+    parts = clone(FAMILY[0])
+    for _ in range(3):
+        parts.partial_fit(X)
+    assert np.array_equal(parts.transform(X), whole.transform(X))
+    assert [row["epoch"] for row in parts.history_] == [1, 2, 3]
+
+
+def test_in_a_pipeline_and_a_grid_search(digits):
+    X, y = digits[0][:200].reshape(200, -1), digits[1][:200]
+    vae = clone(FAMILY[0]).set_params(image_shape=(8, 8), batch_size=50)
+    pipeline = make_pipeline(vae, LinearSVC(dual=False))
+    grid = {"infomaxvaetransformer__alpha": [0.0, 5.0], "infomaxvaetransformer__beta": [1.0, 2.0]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
+    assert search.best_score_ > 0.1 and len(search.cv_results_["params"]) == 4
+    alone = GridSearchCV(vae, {"alpha": [0.0, 5.0], "beta": [1.0, 2.0]}, cv=2).fit(X)
+    assert np.isfinite(alone.cv_results_["mean_test_score"]).all()
+
+
+# ------------------------------------------------------------- data, and wrong settings
+
+
+def test_likelihood_is_found(digits):
+    images, rows = digits[0][:60], normal(60, 5)
+    fit = lambda X, **options: clone(FAMILY[1]).set_params(**options).fit(X)  # noqa: E731
+    assert fit(images).likelihood_ == "bernoulli"
+    assert fit(16 * images).likelihood_ == "gaussian"
+    assert fit(rows).likelihood_ == "gaussian"
+    assert fit(np.abs(images.reshape(60, -1))).likelihood_ == "gaussian"  # columns, for all we know
+    assert fit(images.reshape(60, -1), image_shape=(8, 8)).likelihood_ == "bernoulli"
+    assert fit(MinMaxScaler().fit_transform(rows), likelihood="bernoulli").n_iter_ == 2
+
+
+def test_bytes_are_scaled(digits):
+    X = digits[0][:60]
+    bytes_ = np.round(255 * X).astype(np.uint8)
+    scaled = clone(FAMILY[1]).fit(bytes_.astype(np.float32) / 255)
+    fitted = clone(FAMILY[1]).fit(bytes_)
+    assert np.allclose(fitted.transform(bytes_), scaled.transform(bytes_ / 255), atol=1e-5)
+    assert np.allclose(fitted.reconstruct(bytes_), 255 * scaled.reconstruct(bytes_ / 255), atol=0.1)
+    with pytest.raises(ValueError, match="uint8 in fit, up to 255"):
+        fitted.transform(X)
+    binary = clone(FAMILY[1]).fit((X > 0.5).astype(np.uint8))
+    assert (binary.scale_ == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "X", "message"),
+    [
+        ({"likelihood": "bernoulli"}, normal(40, 5), r"values from -.* to .*: .*gaussian"),
+        ({"likelihood": "bernoulli"}, 255 * np.ones((40, 8, 8)), r"divide images by 255"),
+        ({}, np.ones((40, 3, 3)), r"at least 4 x 4 pixels, got 3 x 3.*decoder='mlp'"),
+        ({"n_components": 0}, normal(40, 5), "n_components"),
+        ({"alpha": -1}, normal(40, 5), "alpha"),
+        ({"encoder": nn.Linear(5, 3)}, normal(40, 5), r"rows of shape \(3,\).* needs 6 columns"),
+        ({"decoder": nn.Linear(3, 4)}, normal(40, 5), r"decoder makes rows of shape \(4,\)"),
+        ({"decoder": "conv"}, normal(40, 5), "decoder='conv' makes images.*image_shape"),
+        ({"encoder": "conv"}, normal(40, 5), "does not take rows of shape"),
+        ({}, np.array([[np.nan, 1.0]] * 20), "NaN"),
+        ({"critic_hidden": ()}, normal(40, 5), "critic_hidden"),
+    ],
+)
+def test_wrong_settings(options, X, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        clone(FAMILY[0]).set_params(**options).fit(X)
+
+
+def test_small_batches_are_warned_of():
+    X = normal(40, 5)
+    with pytest.warns(UserWarning, match="batch_size=8 is few for alpha=10"):
+        clone(FAMILY[0]).set_params(batch_size=8).fit(X)
+    with pytest.warns(UserWarning, match="n_samples=9 is few"):
+        clone(FAMILY[0]).fit(X[:9])
+
+
+@pytest.mark.filterwarnings("error")
+def test_small_batches_do_no_harm_without_information():
+    clone(FAMILY[1]).set_params(batch_size=8).fit(normal(40, 5))
+
+
+def test_exploding_critic():
+    vae = clone(FAMILY[0]).set_params(critic_learning_rate=1e6, max_epochs=20)
+    with pytest.raises(NonFiniteLossError, match="lower alpha or critic_learning_rate"):
+        vae.fit(normal(200, 5))
+    assert not hasattr(vae, "objective_")
+
+
+def test_wrong_calls(digits):
+    fitted = clone(FAMILY[1]).fit(digits[0][:60])
+    with pytest.raises(ValueError, match=r"X has 2 columns, .*n_components=3"):
+        fitted.inverse_transform(np.zeros((4, 2)))
+    with pytest.raises(ValueError, match="n_samples=0"):
+        fitted.sample(0)
+    with pytest.raises(ValueError, match=r"rows of shape .*\(1, 8, 8\)"):
+        fitted.transform(np.zeros((4, 9, 9)))
+    with pytest.raises(ValueError, match="values from"):
+        fitted.score(2 * digits[0][:60])
