@@ -214,6 +214,14 @@ def test_reconstructions_are_below_their_originals(flat):
     assert (picture(display, 5, 2)[..., 3] == 0).all()
 
 
+def test_reconstructions_are_drawn_in_the_range_of_the_originals():
+    vae, X = model_and_images(n=2)
+    X = 3 * X - 2
+    display = ImageGridDisplay.from_reconstructions(vae, X)
+    expected = np.clip((vae.reconstruct(X)[0, 0] - X.min()) / (X.max() - X.min()), 0, 1)
+    np.testing.assert_allclose(picture(display, 1, 0)[..., 0], expected, atol=1 / 250)
+
+
 @pytest.mark.parametrize("flat", [False, True])
 def test_samples(flat):
     vae, _ = model_and_images(flat=flat)

@@ -174,22 +174,23 @@ class LatentDisplay:
         if len(self.axes_) > 2:
             raise ValueError(f"ax must be one or two matplotlib Axes, got {len(self.axes_)}.")
         self.figure_ = self.axes_[0].figure
-        above = len(self.axes_) == 1
-        self._draw_density(
-            self.axes_[0], n_cells, density_cmap or ("Greys" if above else "viridis")
-        )
+        shared = len(self.axes_) == 1
+        style = {"cmap": "Greys", "alpha": 0.5} if shared else {"cmap": "viridis"}
+        if density_cmap is not None:
+            style["cmap"] = density_cmap
+        self._draw_density(self.axes_[0], n_cells, style)
         options = {"s": s, "linewidths": 0} | scatter_options
         self.scatters_, self.colorbar_ = _scatter(self.axes_[-1], self.means, self.y, cmap, options)
         self.circles_ = []
         titles = ("aggregated posterior", "posterior means")[: len(self.axes_)]
         for panel, title in zip(self.axes_, titles, strict=True):
-            self._draw_prior(panel, "white" if panel is self.axes_[0] and not above else "0.35")
+            self._draw_prior(panel, "white" if panel is self.axes_[0] and not shared else "0.35")
             limits = self.edges_[0], self.edges_[-1]
             panel.set(title=title, aspect="equal", xlim=limits, ylim=limits)
             panel.set(xlabel=self.names[0], ylabel=self.names[1])
         return self
 
-    def _draw_density(self, ax, n_cells: int, cmap: str) -> None:
+    def _draw_density(self, ax, n_cells: int, style: dict) -> None:
         reach = max(3.2, float((abs(self.means) + self.stds).max()) * 1.02)
         self.edges_ = np.linspace(-reach, reach, n_cells + 1)
         parts = [
@@ -199,7 +200,7 @@ class LatentDisplay:
         area = (2 * reach / n_cells) ** 2
         self.density_ = parts[1].T @ parts[0] / (len(self.means) * area)
         self.image_ = ax.pcolormesh(
-            self.edges_, self.edges_, self.density_, cmap=cmap, vmin=0, rasterized=True
+            self.edges_, self.edges_, self.density_, vmin=0, rasterized=True, **style
         )
 
     def _draw_prior(self, ax, color: str) -> None:
@@ -306,7 +307,7 @@ class ImageGridDisplay:
         n_columns : int, default=10
             Most images in a row; further ones follow below.
         image_shape, ax, **options
-            As in `from_samples`.
+            As in `from_samples`. The range of the pixels is that of the originals.
 
         Returns
         -------
@@ -333,7 +334,8 @@ class ImageGridDisplay:
         images = images.reshape(-1, *originals.shape[1:])
         labels = ["original", "reconstruction"] * n_blocks
         display = cls(images=images, n_columns=n_columns, row_labels=labels)
-        return display.plot(ax=ax, **options)
+        low, high = _pixel_range(originals)
+        return display.plot(ax=ax, **({"vmin": low, "vmax": high} | options))
 
     @classmethod
     def from_traversal(
@@ -456,9 +458,7 @@ class ImageGridDisplay:
 
         self.images_ = self.images
         n, channels, height, width = self.images.shape
-        low, high = np.nanmin(self.images), np.nanmax(self.images)
-        if low >= 0 and high <= 1:
-            low, high = 0.0, 1.0
+        low, high = _pixel_range(self.images)
         low, high = (low if vmin is None else vmin), (high if vmax is None else vmax)
         pixels = np.clip((self.images - low) / ((high - low) or 1.0), 0, 1)
         if channels == 1:
@@ -502,6 +502,12 @@ def _as_images(name: str, values, vae, shape) -> np.ndarray:
     if shape is None and vae is not None:
         shape = find_image_shape(vae, rows)
     return _read_images(name, rows, shape)
+
+
+def _pixel_range(images: np.ndarray) -> tuple[float, float]:
+    """What is drawn darkest and brightest."""
+    low, high = float(np.nanmin(images)), float(np.nanmax(images))
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
 
 
 def _read_columns(n_columns) -> int:
