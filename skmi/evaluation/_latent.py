@@ -373,33 +373,44 @@ def _log_normal(z: Tensor, means: Tensor, stds: Tensor) -> Tensor:
 
 
 def _log_mixture(z: Tensor, means: np.ndarray, stds: np.ndarray) -> Tensor:
-    r"""Log density of the mixture of all posteriors at each of the draws.
+    """Log density of the mixture of all posteriors at each of the draws."""
+    center = torch.from_numpy(means.mean(axis=0))
+    z, means, stds = z - center, torch.from_numpy(means) - center, torch.from_numpy(stds)
+    largest = z.abs().amax(dim=0) + means.abs().amax(dim=0)
+    errors = torch.finfo(z.dtype).eps * (largest / stds).square().sum(dim=1)
+    narrow = errors > TOLERANCE
+    sums = [
+        log_sum(z, means[rows], stds[rows])
+        for log_sum, rows in ((_log_sum_expanded, ~narrow), (_log_sum, narrow))
+        if rows.any()
+    ]
+    return torch.stack(sums).logsumexp(dim=0) - math.log(len(means))
 
-    The square in the density is expanded, so that all draws and rows meet in a matrix product:
+
+def _log_sum_expanded(z: Tensor, means: Tensor, stds: Tensor) -> Tensor:
+    r"""The same as `_log_sum`, faster: all draws and rows meet in a matrix product, by
 
     .. math:: \frac{(z - \mu)^2}{\sigma^2} = z^2 \sigma^{-2} - 2 z \mu \sigma^{-2}
         + \mu^2 \sigma^{-2} .
 
-    Where posteriors are so narrow that the three would cancel, it is not.
+    For narrow posteriors the three terms are large and cancel.
     """
-    center = torch.from_numpy(means.mean(axis=0))
-    z, means, stds = z - center, torch.from_numpy(means) - center, torch.from_numpy(stds)
-    largest = z.abs().amax(dim=0) + means.abs().amax(dim=0)
-    error = torch.finfo(z.dtype).eps * (largest / stds).square().sum(dim=1).max().item()
-    if error < TOLERANCE:
-        precisions = stds.pow(-2)
-        weights = torch.cat([-precisions / 2, means * precisions], dim=1).T.contiguous()
-        at_zero = _log_normal(torch.zeros(()), means, stds)
-        parts = (
-            torch.addmm(at_zero, torch.cat([some.square(), some], dim=1), weights)
-            for some in z.split(max(1, CHUNK_PAIRS // len(means)))
-        )
-    else:
-        parts = (
-            _log_normal(some[:, None], means, stds)
-            for some in z.split(max(1, CHUNK_PAIRS // means.numel()))
-        )
-    return torch.cat([part.logsumexp(dim=1) for part in parts]) - math.log(len(means))
+    precisions = stds.pow(-2)
+    weights = torch.cat([-precisions / 2, means * precisions], dim=1).T.contiguous()
+    at_zero = _log_normal(torch.zeros(()), means, stds)
+    chunks = z.split(max(1, CHUNK_PAIRS // len(means)))
+    return torch.cat(
+        [
+            torch.addmm(at_zero, torch.cat([some.square(), some], dim=1), weights).logsumexp(dim=1)
+            for some in chunks
+        ]
+    )
+
+
+def _log_sum(z: Tensor, means: Tensor, stds: Tensor) -> Tensor:
+    """Logarithm of the sum of the posteriors' densities at each of the draws."""
+    chunks = z.split(max(1, CHUNK_PAIRS // means.numel()))
+    return torch.cat([_log_normal(some[:, None], means, stds).logsumexp(dim=1) for some in chunks])
 
 
 # ------------------------------------------------------------------- with the decoder

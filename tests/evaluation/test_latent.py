@@ -129,17 +129,24 @@ def test_log_mixture_is_the_sum_over_all_rows(monkeypatch, chunk, scale, offset)
     np.testing.assert_allclose(values, brute_force_log_mixture(z, means, stds), atol=1e-5)
 
 
-def test_square_is_expanded_unless_it_cancels(monkeypatch):
+def test_narrow_posteriors_among_wide_ones(monkeypatch):
+    """The square is expanded, for speed, where its terms do not cancel."""
     means, stds = posteriors(n=40)
-    called = []
-    original = torch.addmm
-    monkeypatch.setattr(torch, "addmm", lambda *args: called.append(1) or original(*args))
-    z, _ = _latent._draw(means, stds, 10, random_state=0)
-    _latent._log_mixture(z, means, stds)
-    assert called
-    called.clear()
-    _latent._log_mixture(z, means, 1e-6 * stds)
-    assert not called
+    stds[::4] *= 1e-8
+    direct, expanded = _latent._log_sum, _latent._log_sum_expanded
+    rows = {}
+    monkeypatch.setattr(
+        _latent, "_log_sum", lambda z, m, s: rows.update(direct=len(m)) or direct(z, m, s)
+    )
+    monkeypatch.setattr(
+        _latent,
+        "_log_sum_expanded",
+        lambda z, m, s: rows.update(expanded=len(m)) or expanded(z, m, s),
+    )
+    z, _ = _latent._draw(means, stds, 80, random_state=0)
+    values = _latent._log_mixture(z, means, stds).numpy()
+    np.testing.assert_allclose(values, brute_force_log_mixture(z.numpy(), means, stds), atol=1e-6)
+    assert rows == {"direct": 10, "expanded": 30}
 
 
 def test_draws_are_spread_over_the_posteriors():
