@@ -5,10 +5,13 @@ from skmi.plotting._displays import (
     MutualInfoDisplay,
     MutualInfoMatrixDisplay,
 )
+from skmi.plotting._latents import ImageGridDisplay, LatentDisplay
 from skmi.plotting._representations import NearestNeighboursDisplay, RepresentationDisplay
 
 __all__ = [
+    "ImageGridDisplay",
     "IndependenceTestDisplay",
+    "LatentDisplay",
     "MutualInfoDisplay",
     "MutualInfoMatrixDisplay",
     "NearestNeighboursDisplay",

@@ -184,7 +184,7 @@ class NearestNeighboursDisplay:
         """
         Z, X = read_rows("Z", Z, fewest=2), read_rows("X", X)
         check_same_length(Z=Z, X=X)
-        images = _read_images(X, image_shape)
+        images = _read_images("X", X, image_shape)
         if y is not None:
             y = np.ravel(y)
             check_same_length(X=X, y=y)
@@ -244,24 +244,24 @@ class NearestNeighboursDisplay:
         return self
 
 
-def _read_images(X: np.ndarray, shape) -> np.ndarray:
+def _read_images(name: str, X: np.ndarray, shape) -> np.ndarray:
     """Images of shape (n, c, h, w)."""
     shape = X.shape[1:] if shape is None else tuple(shape)
     if len(shape) not in (2, 3):
         raise ValueError(
-            f"X has rows of shape {X.shape[1:]}, which are no images. Give image_shape=(height, "
-            "width) or (channels, height, width)."
+            f"{name} has rows of shape {X.shape[1:]}, which are no images. Give "
+            "image_shape=(height, width) or (channels, height, width)."
         )
     shape = (1, *shape) if len(shape) == 2 else shape
     if np.prod(shape) != X[0].size:
         raise ValueError(
-            f"image_shape={shape} has {np.prod(shape)} values, but the rows of X have "
+            f"image_shape={shape} has {np.prod(shape)} values, but the rows of {name} have "
             f"{X[0].size}: their products must agree."
         )
     if shape[0] not in (1, 3, 4):
         raise ValueError(
             f"Images of shape {shape} have {shape[0]} channels; those with 1 (grey), 3 or 4 "
-            "(colour) can be drawn. Use X.transpose(0, 3, 1, 2) if the channels come last."
+            f"(colour) can be drawn. Use {name}.transpose(0, 3, 1, 2) if the channels come last."
         )
     return X.reshape(len(X), *shape)
 
@@ -308,6 +308,7 @@ class RepresentationDisplay:
     See Also
     --------
     NearestNeighboursDisplay : Images with their nearest neighbours.
+    LatentDisplay : Two latent variables, with the density of the aggregated posterior.
 
     Examples
     --------
@@ -409,11 +410,7 @@ class RepresentationDisplay:
         """
         Z = read_rows("Z", Z, fewest=2)
         Z = Z.reshape(len(Z), -1)
-        if y is not None:
-            y = np.ravel(y)
-            check_same_length(Z=Z, y=y)
-            if y.dtype.kind == "f" and not np.isfinite(y).all():
-                raise ValueError("y has NaN or infinity. Leave these rows out.")
+        y = _read_colors(y, Z=Z)
         points, names = _project(Z, method, dims, random_state)
         return cls(points=points, names=names, y=y).plot(ax=ax, **options)
 
@@ -435,27 +432,40 @@ class RepresentationDisplay:
         -------
         RepresentationDisplay
         """
-        ax, y = _axes(self, ax), self.y
-        self.points_, self.colorbar_ = self.points, None
+        ax = _axes(self, ax)
+        self.points_ = self.points
         options = {"s": s} | scatter_options
-        if y is None:
-            self.scatters_ = [ax.scatter(*self.points.T, **options)]
-        elif _are_labels(y):
-            labels = np.unique(y)
-            colors = _label_colors(len(labels), cmap)
-            self.scatters_ = [
-                ax.scatter(*self.points[y == label].T, color=color, label=str(label), **options)
-                for label, color in zip(labels, colors, strict=True)
-            ]
-            ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2)
-        else:
-            numbers = y.astype(float)
-            self.scatters_ = [
-                ax.scatter(*self.points.T, c=numbers, cmap=cmap or "viridis", **options)
-            ]
-            self.colorbar_ = self.figure_.colorbar(self.scatters_[0], ax=ax, label="y")
+        self.scatters_, self.colorbar_ = _scatter(ax, self.points, self.y, cmap, options)
         ax.set(xlabel=self.names[0], ylabel=self.names[1])
         return self
+
+
+def _read_colors(y, **rows) -> np.ndarray | None:
+    """One label or number for each of the rows, given by name."""
+    if y is None:
+        return None
+    y = np.ravel(y)
+    check_same_length(**rows, y=y)
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("y has NaN or infinity. Leave these rows out.")
+    return y
+
+
+def _scatter(ax, points: np.ndarray, y: np.ndarray | None, cmap: str | None, options: dict):
+    """Points coloured by label, with a legend, or by number, with a colour bar."""
+    if y is None:
+        return [ax.scatter(*points.T, **options)], None
+    if not _are_labels(y):
+        points = ax.scatter(*points.T, c=y.astype(float), cmap=cmap or "viridis", **options)
+        return [points], ax.figure.colorbar(points, ax=ax, label="y")
+    labels = np.unique(y)
+    colors = _label_colors(len(labels), cmap)
+    scatters = [
+        ax.scatter(*points[y == label].T, color=color, label=str(label), **options)
+        for label, color in zip(labels, colors, strict=True)
+    ]
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2)
+    return scatters, None
 
 
 def _project(Z: np.ndarray, method, dims, random_state) -> tuple[np.ndarray, list[str]]:
@@ -468,16 +478,20 @@ def _project(Z: np.ndarray, method, dims, random_state) -> tuple[np.ndarray, lis
         method = None
     if method == "tsne":
         return TSNE(random_state=random_state).fit_transform(Z), ["t-SNE 1", "t-SNE 2"]
-    dims = list(dims)
-    most = Z.shape[1] if method is None else min(Z.shape)
-    if len(dims) != 2 or not all(isinstance(d, Integral) and 0 <= d < most for d in dims):
-        raise ValueError(f"dims must be two whole numbers from 0 to {most - 1}, got {dims}.")
+    dims = _read_dims(dims, Z.shape[1] if method is None else min(Z.shape))
     if method is None:
         return Z[:, dims], [f"column {d}" for d in dims]
     pca = PCA(max(dims) + 1, random_state=random_state)
     points = pca.fit_transform(Z)[:, dims]
     parts = pca.explained_variance_ratio_
     return points, [f"component {d + 1} ({100 * parts[d]:.0f} % of the variance)" for d in dims]
+
+
+def _read_dims(dims, most: int) -> list[int]:
+    dims = list(dims)
+    if len(dims) != 2 or not all(isinstance(d, Integral) and 0 <= d < most for d in dims):
+        raise ValueError(f"dims must be two whole numbers from 0 to {most - 1}, got {dims}.")
+    return dims
 
 
 def _are_labels(y: np.ndarray) -> bool:
