@@ -1,6 +1,7 @@
 """Variational autoencoders: InfoMax-VAE and its relatives."""
 
 import copy
+import zlib
 from numbers import Integral, Real
 
 import numpy as np
@@ -517,8 +518,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
             \quad z_k \sim q(z|x)
 
         In expectation a lower bound on :math:`\log p(x)`, the tighter the larger
-        K = ``n_importance_samples`` (Burda et al., 2016). The same draws of noise are made every
-        time, and for every row.
+        K = ``n_importance_samples`` (Burda et al., 2016). The draws of a row depend on nothing but
+        its own values, so that it has the same likelihood every time and in any company.
 
         Parameters
         ----------
@@ -571,24 +572,21 @@ class InfoMaxVAETransformer(BaseRepresentation):
         """
         check_is_fitted(self)
         rows = self._scale(self._validate(X, reset=False))
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        generator = torch.Generator(self.device_).manual_seed(seed)
+        uniform = check_random_state(random_state).uniform(size=(n_draws, self.n_components))
         objective = copy.deepcopy(self.objective_).to(self.device_)
         jacobian = 0.0
         if self.likelihood_ == "gaussian":  # of standardising
             jacobian = np.broadcast_to(np.log(self.scale_), self.row_shape_).sum()
         batches = [
-            (x, *(part.to(self.device_) for part in self._posterior(x)))
+            [part.to(self.device_) for part in (x, *self._posterior(x), _own_shifts(x, uniform))]
             for x in rows.split(EVALUATION_ROWS)
         ]
-        for _ in range(n_draws):
-            # the same for all rows: the value of a row must not depend on those beside it
-            noise = torch.randn(self.n_components, generator=generator, device=self.device_)
-            with torch.no_grad():
-                weights = [
-                    objective.log_weights(x.to(self.device_), mean, log_std, noise).cpu()
-                    for x, mean, log_std in batches
-                ]
+        for draw in torch.from_numpy(uniform).to(self.device_):
+            weights = []
+            for x, mean, log_std, shifts in batches:
+                noise = torch.special.ndtri((draw + shifts).frac().clamp(1e-9, 1 - 1e-9)).float()
+                with torch.no_grad():
+                    weights.append(objective.log_weights(x, mean, log_std, noise).cpu())
             yield torch.cat(weights).double().numpy()[:, None] - jacobian
 
 
@@ -903,6 +901,12 @@ class InfoVAETransformer(InfoMaxVAETransformer):
 
 def _is_autoregressive(decoder: nn.Module) -> bool:
     return getattr(decoder, "autoregressive", False)
+
+
+def _own_shifts(rows: Tensor, like: np.ndarray) -> Tensor:
+    """Uniform numbers that each row has by its own values, to be added to draws modulo 1."""
+    generators = (np.random.default_rng(zlib.crc32(row.tobytes())) for row in rows.numpy())
+    return torch.from_numpy(np.stack([rng.random(like.shape[1]) for rng in generators]))
 
 
 def split_posterior(y: Tensor) -> tuple[Tensor, Tensor]:
