@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import Tensor
 
+from skmi._normal import kl_to_standard_normal, normal_log_density
 from skmi._rows import check_same_length, read_rows
 from skmi.exceptions import SaturationWarning, warn
 from skmi.information._mutual_info import mutual_info
@@ -166,8 +167,7 @@ def kl_to_prior(means, stds):
     1.5
     """
     means, stds = read_posteriors(means, stds)
-    terms = means**2 + stds**2 - 1 - 2 * np.log(stds)
-    return float(terms.sum(axis=1).mean() / 2)
+    return kl_to_standard_normal(torch.from_numpy(means), torch.from_numpy(stds)).mean().item()
 
 
 _draws = {
@@ -236,8 +236,7 @@ def aggregate_posterior_kl(means, stds, *, n_draws=10_000, random_state=None):
     """
     means, stds = read_posteriors(means, stds, fewest=2)
     z, _ = _draw(means, stds, n_draws, random_state)
-    log_prior = _log_normal(z, torch.zeros(()), torch.ones(()))
-    return (_log_mixture(z, means, stds) - log_prior).mean().item()
+    return (_log_mixture(z, means, stds) - normal_log_density(z)).mean().item()
 
 
 # ------------------------------------------------------------------------ information
@@ -341,7 +340,7 @@ def latent_mutual_information(
             "them out, or set method='neural'."
         )
     z, rows = _draw(means, stds, n_draws, random_state)
-    own = _log_normal(z, *(torch.from_numpy(values[rows]) for values in (means, stds)))
+    own = normal_log_density(z, *(torch.from_numpy(values[rows]) for values in (means, stds)))
     ceiling = math.log(len(means))
     value = (own - _log_mixture(z, means, stds)).mean().item()
     if value > ceiling - SATURATED:
@@ -364,12 +363,6 @@ def _draw(means, stds, n_draws, random_state) -> tuple[Tensor, np.ndarray]:
     rows = np.concatenate([rng.permutation(len(means)) for _ in range(n_rounds)])[:n_draws]
     noise = rng.standard_normal((n_draws, means.shape[1]))
     return torch.from_numpy(means[rows] + stds[rows] * noise), rows
-
-
-def _log_normal(z: Tensor, means: Tensor, stds: Tensor) -> Tensor:
-    """Log density of independent normal columns, the last dimension."""
-    terms = ((z - means) / stds).square() / 2 + stds.log() + math.log(2 * math.pi) / 2
-    return -terms.sum(dim=-1)
 
 
 def _log_mixture(z: Tensor, means: np.ndarray, stds: np.ndarray) -> Tensor:
@@ -397,7 +390,7 @@ def _log_sum_expanded(z: Tensor, means: Tensor, stds: Tensor) -> Tensor:
     """
     precisions = stds.pow(-2)
     weights = torch.cat([-precisions / 2, means * precisions], dim=1).T.contiguous()
-    at_zero = _log_normal(torch.zeros(()), means, stds)
+    at_zero = normal_log_density(torch.zeros_like(means), means, stds)
     chunks = z.split(max(1, CHUNK_PAIRS // len(means)))
     return torch.cat(
         [
@@ -410,7 +403,9 @@ def _log_sum_expanded(z: Tensor, means: Tensor, stds: Tensor) -> Tensor:
 def _log_sum(z: Tensor, means: Tensor, stds: Tensor) -> Tensor:
     """Logarithm of the sum of the posteriors' densities at each of the draws."""
     chunks = z.split(max(1, CHUNK_PAIRS // means.numel()))
-    return torch.cat([_log_normal(some[:, None], means, stds).logsumexp(dim=1) for some in chunks])
+    return torch.cat(
+        [normal_log_density(some[:, None], means, stds).logsumexp(dim=1) for some in chunks]
+    )
 
 
 # ------------------------------------------------------------------- with the decoder

@@ -4,13 +4,9 @@ from skmi.representation.autoencoder import AutoencoderTransformer
 from skmi.representation.classifier import DIMClassifier
 from skmi.representation.cpc import CPCTransformer
 from skmi.representation.dim import DIMTransformer
-from skmi.representation.infomax_vae import (
-    BetaVAETransformer,
-    InfoMaxVAETransformer,
-    InfoVAETransformer,
-    VAETransformer,
-)
+from skmi.representation.infomax_vae import InfoMaxVAETransformer
 from skmi.representation.nat import NATTransformer
+from skmi.representation.vae import BetaVAETransformer, InfoVAETransformer, VAETransformer
 
 __all__ = [
     "AutoencoderTransformer",

@@ -1,24 +1,17 @@
 """How decoders' outputs give the probability of data."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-__all__ = ["LIKELIHOODS", "normal_log_density"]
+from skmi._normal import normal_log_density
+
+__all__ = ["LIKELIHOODS"]
 
 #: Smallest variance of the noise, of data whose columns have variance 1.
 SMALLEST_VARIANCE = 1e-6
 #: Weight of a new batch in the variance of the noise.
 MOMENTUM = 0.05
-
-
-def normal_log_density(x: Tensor, mean: Tensor | float = 0.0, log_std: Tensor | float = 0.0):
-    """Log density in nats of rows under independent normal variables, shape (..., n)."""
-    log_std = torch.as_tensor(log_std, dtype=x.dtype, device=x.device)
-    squares = ((x - mean) * (-log_std).exp()).square()
-    return -(0.5 * squares + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
 class Bernoulli(nn.Module):
@@ -59,7 +52,7 @@ class Gaussian(nn.Module):
         if self.training:
             variance = (output - x).square().mean().clamp(min=SMALLEST_VARIANCE)
             self.variance.lerp_(variance.detach(), MOMENTUM)
-        return normal_log_density(x, output, 0.5 * variance.log())
+        return normal_log_density(x, output, variance.sqrt())
 
     def mean(self, output: Tensor) -> Tensor:
         """What the decoder expects."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PRIORS", "kl_to_standard_normal", "maximum_mean_discrepancy", "range_of_prior"]
+__all__ = ["PRIORS", "maximum_mean_discrepancy", "range_of_prior"]
 
 #: Scales of the kernel of the maximum mean discrepancy.
 KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -73,11 +73,6 @@ def range_of_prior(name: str | None, n_components: int, *, standardize: bool = T
     if not standardize:
         return layer
     return nn.Sequential(nn.BatchNorm1d(n_components, affine=False), layer)
-
-
-def kl_to_standard_normal(mean: Tensor, log_std: Tensor) -> Tensor:
-    """Divergence in nats of normal distributions from the standard normal one, shape (n,)."""
-    return 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).sum(1)
 
 
 def maximum_mean_discrepancy(a: Tensor, b: Tensor) -> Tensor:

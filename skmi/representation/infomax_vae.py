@@ -1,4 +1,4 @@
-"""Variational autoencoders: InfoMax-VAE and its relatives."""
+"""InfoMax-VAE, a variational autoencoder whose codes keep information."""
 
 import copy
 import zlib
@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skmi._normal import kl_to_standard_normal, normal_log_density
 from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
 from skmi.bounds import BOUNDS, Bound, get_bound, split_matrix
 from skmi.critics import Critic, make_critic
@@ -19,17 +20,12 @@ from skmi.exceptions import NonFiniteLossError, warn
 from skmi.networks import ENCODERS, Encoder, encoder_shapes
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
 from skmi.representation._base import BaseRepresentation
-from skmi.representation._likelihoods import LIKELIHOODS, normal_log_density
+from skmi.representation._likelihoods import LIKELIHOODS
 from skmi.representation._objective import Objective
-from skmi.representation._priors import kl_to_standard_normal, maximum_mean_discrepancy
+from skmi.representation._priors import maximum_mean_discrepancy
 from skmi.training import Player
 
-__all__ = [
-    "BetaVAETransformer",
-    "InfoMaxVAETransformer",
-    "InfoVAETransformer",
-    "VAETransformer",
-]
+__all__ = ["InfoMaxVAETransformer"]
 
 #: Divergences between pairs and shuffled pairs: bounds that need the scores alone, or one eta.
 DIVERGENCES = {"kl": "nwj"} | {
@@ -37,7 +33,7 @@ DIVERGENCES = {"kl": "nwj"} | {
 }
 #: Smallest batch in which a permutation gives other rows' codes often enough ([1], App. E).
 SMALLEST_BATCH = 10
-#: Largest logarithm of a posterior's deviation, either way.
+#: Largest logarithm of a posterior's standard deviation, either way.
 LARGEST_LOG_STD = 10.0
 
 
@@ -419,7 +415,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         return super()._layer(layers)
 
     def _posterior(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and log deviations of the posteriors of scaled rows."""
+        """Means and standard deviations of the posteriors of scaled rows."""
         return split_posterior(
             apply_in_batches(self.encoder_, rows, self.device_, lambda layers: layers.y)
         )
@@ -438,8 +434,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
             What the measures of `skmi.evaluation` take.
         """
         check_is_fitted(self)
-        means, log_stds = self._posterior(self._scale(self._validate(X, reset=False)))
-        return means.numpy(), log_stds.exp().numpy()
+        means, stds = self._posterior(self._scale(self._validate(X, reset=False)))
+        return means.numpy(), stds.numpy()
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -583,320 +579,11 @@ class InfoMaxVAETransformer(BaseRepresentation):
         ]
         for draw in torch.from_numpy(uniform).to(self.device_):
             weights = []
-            for x, mean, log_std, shifts in batches:
+            for x, mean, std, shifts in batches:
                 noise = torch.special.ndtri((draw + shifts).frac().clamp(1e-9, 1 - 1e-9)).float()
                 with torch.no_grad():
-                    weights.append(objective.log_weights(x, mean, log_std, noise).cpu())
+                    weights.append(objective.log_weights(x, mean, std, noise).cpu())
             yield torch.cat(weights).double().numpy()[:, None] - jacobian
-
-
-class VAETransformer(InfoMaxVAETransformer):
-    r"""A variational autoencoder.
-
-    `InfoMaxVAETransformer` with ``alpha=0`` and ``beta=1``. Encoder and decoder maximise the
-    evidence lower bound ([1]_)
-
-    .. math:: E_{q(z|x)} \log p(x|z) - KL(q(z|x) \| p(z)) \le \log p(x) .
-
-
-    Parameters
-    ----------
-    n_components : int, default=20
-        Number of latent columns.
-    likelihood, encoder, decoder, hidden_layer_sizes, decoder_hidden_layer_sizes, encoder_width
-        As in `InfoMaxVAETransformer`.
-    feature_layer, image_shape, n_importance_samples
-        As in `InfoMaxVAETransformer`.
-    max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
-        As in `InfoMaxVAETransformer`.
-    device, random_state, verbose, warm_start
-        As in `InfoMaxVAETransformer`.
-
-    Attributes
-    ----------
-    encoder_, decoder_, likelihood_, history_, n_iter_, location_, scale_, row_shape_
-        As in `InfoMaxVAETransformer`.
-    n_features_in_, feature_names_in_
-        As everywhere in scikit-learn.
-
-    See Also
-    --------
-    InfoMaxVAETransformer : With the information of codes about the data in the objective.
-
-    References
-    ----------
-    .. [1] D. P. Kingma and M. Welling, "Auto-encoding variational Bayes", ICLR 2014.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from skmi.representation import VAETransformer
-    >>> X, _ = load_iris(return_X_y=True)
-    >>> VAETransformer(2, max_epochs=5, random_state=0).fit_transform(X).shape
-    (150, 2)
-    """
-
-    # what the family's other members set
-    alpha, beta, divergence, mmd = 0.0, 1.0, "kl", 0.0
-
-    def __init__(
-        self,
-        n_components=20,
-        *,
-        likelihood="auto",
-        encoder="auto",
-        decoder="auto",
-        hidden_layer_sizes=(512, 512),
-        decoder_hidden_layer_sizes=None,
-        encoder_width=32,
-        feature_layer="global",
-        image_shape=None,
-        n_importance_samples=64,
-        max_epochs=50,
-        batch_size=100,
-        learning_rate=1e-3,
-        betas=(0.9, 0.999),
-        validation_fraction=0.1,
-        patience=None,
-        tolerance=1e-3,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        warm_start=False,
-    ):
-        self.n_components = n_components
-        self.likelihood = likelihood
-        self.encoder = encoder
-        self.decoder = decoder
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
-        self.encoder_width = encoder_width
-        self.feature_layer = feature_layer
-        self.image_shape = image_shape
-        self.n_importance_samples = n_importance_samples
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.betas = betas
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.tolerance = tolerance
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
-
-
-class BetaVAETransformer(InfoMaxVAETransformer):
-    r"""A variational autoencoder whose codes are held closer to the prior.
-
-    `InfoMaxVAETransformer` with ``alpha=0``. It maximises ([1]_)
-
-    .. math:: E_{q(z|x)} \log p(x|z) - \beta\, KL(q(z|x) \| p(z)) ,
-
-    and for :math:`\beta > 1` trades what codes tell of the data for independent columns.
-
-
-    Parameters
-    ----------
-    n_components : int, default=20
-        Number of latent columns.
-    beta : float, default=4.0
-        Weight of the divergence of the posterior from the prior.
-    likelihood, encoder, decoder, hidden_layer_sizes, decoder_hidden_layer_sizes, encoder_width
-        As in `InfoMaxVAETransformer`.
-    feature_layer, image_shape, n_importance_samples
-        As in `InfoMaxVAETransformer`.
-    max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
-        As in `InfoMaxVAETransformer`.
-    device, random_state, verbose, warm_start
-        As in `InfoMaxVAETransformer`.
-
-    Attributes
-    ----------
-    encoder_, decoder_, likelihood_, history_, n_iter_, location_, scale_, row_shape_
-        As in `InfoMaxVAETransformer`.
-    n_features_in_, feature_names_in_
-        As everywhere in scikit-learn.
-
-    See Also
-    --------
-    InfoMaxVAETransformer : With the information of codes about the data in the objective.
-
-    References
-    ----------
-    .. [1] I. Higgins et al., "beta-VAE: learning basic visual concepts with a constrained
-       variational framework", ICLR 2017.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from skmi.representation import BetaVAETransformer
-    >>> X, _ = load_iris(return_X_y=True)
-    >>> BetaVAETransformer(2, beta=2.0, max_epochs=5, random_state=0).fit_transform(X).shape
-    (150, 2)
-    """
-
-    # what the family's other members set
-    alpha, divergence, mmd = 0.0, "kl", 0.0
-
-    def __init__(
-        self,
-        n_components=20,
-        *,
-        beta=4.0,
-        likelihood="auto",
-        encoder="auto",
-        decoder="auto",
-        hidden_layer_sizes=(512, 512),
-        decoder_hidden_layer_sizes=None,
-        encoder_width=32,
-        feature_layer="global",
-        image_shape=None,
-        n_importance_samples=64,
-        max_epochs=50,
-        batch_size=100,
-        learning_rate=1e-3,
-        betas=(0.9, 0.999),
-        validation_fraction=0.1,
-        patience=None,
-        tolerance=1e-3,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        warm_start=False,
-    ):
-        self.n_components = n_components
-        self.beta = beta
-        self.likelihood = likelihood
-        self.encoder = encoder
-        self.decoder = decoder
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
-        self.encoder_width = encoder_width
-        self.feature_layer = feature_layer
-        self.image_shape = image_shape
-        self.n_importance_samples = n_importance_samples
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.betas = betas
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.tolerance = tolerance
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
-
-
-class InfoVAETransformer(InfoMaxVAETransformer):
-    r"""A variational autoencoder whose aggregated posterior is held to the prior by MMD.
-
-    `InfoMaxVAETransformer` with ``alpha=0`` and a discrepancy. It maximises ([1]_)
-
-    .. math::
-        E_{q(z|x)} \log p(x|z) - \beta\, KL(q(z|x) \| p(z)) - \lambda\, MMD^2(q(z), p(z)) .
-
-    In the notation of [1]_, :math:`\beta = 1 - \alpha` and the weight of the discrepancy is
-    :math:`\alpha + \lambda - 1`; the defaults are its member called MMD-VAE, :math:`\alpha = 1`.
-
-
-    Parameters
-    ----------
-    n_components : int, default=20
-        Number of latent columns.
-    beta : float, default=0.0
-        Weight of the divergence of the posterior from the prior.
-    mmd : float, default=100.0
-        Weight of the squared maximum mean discrepancy between codes and prior.
-    likelihood, encoder, decoder, hidden_layer_sizes, decoder_hidden_layer_sizes, encoder_width
-        As in `InfoMaxVAETransformer`.
-    feature_layer, image_shape, n_importance_samples
-        As in `InfoMaxVAETransformer`.
-    max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
-        As in `InfoMaxVAETransformer`.
-    device, random_state, verbose, warm_start
-        As in `InfoMaxVAETransformer`.
-
-    Attributes
-    ----------
-    encoder_, decoder_, likelihood_, history_, n_iter_, location_, scale_, row_shape_
-        As in `InfoMaxVAETransformer`.
-    n_features_in_, feature_names_in_
-        As everywhere in scikit-learn.
-
-    See Also
-    --------
-    InfoMaxVAETransformer : With the information of codes about the data in the objective.
-
-    References
-    ----------
-    .. [1] S. Zhao, J. Song and S. Ermon, "InfoVAE: balancing learning and inference in
-       variational autoencoders", AAAI 2019.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from skmi.representation import InfoVAETransformer
-    >>> X, _ = load_iris(return_X_y=True)
-    >>> InfoVAETransformer(2, max_epochs=5, random_state=0).fit_transform(X).shape
-    (150, 2)
-    """
-
-    # what the family's other members set
-    alpha, divergence = 0.0, "kl"
-
-    def __init__(
-        self,
-        n_components=20,
-        *,
-        beta=0.0,
-        mmd=100.0,
-        likelihood="auto",
-        encoder="auto",
-        decoder="auto",
-        hidden_layer_sizes=(512, 512),
-        decoder_hidden_layer_sizes=None,
-        encoder_width=32,
-        feature_layer="global",
-        image_shape=None,
-        n_importance_samples=64,
-        max_epochs=50,
-        batch_size=100,
-        learning_rate=1e-3,
-        betas=(0.9, 0.999),
-        validation_fraction=0.1,
-        patience=None,
-        tolerance=1e-3,
-        device="auto",
-        random_state=None,
-        verbose=0,
-        warm_start=False,
-    ):
-        self.n_components = n_components
-        self.beta = beta
-        self.mmd = mmd
-        self.likelihood = likelihood
-        self.encoder = encoder
-        self.decoder = decoder
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
-        self.encoder_width = encoder_width
-        self.feature_layer = feature_layer
-        self.image_shape = image_shape
-        self.n_importance_samples = n_importance_samples
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.betas = betas
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.tolerance = tolerance
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
 
 
 def _is_autoregressive(decoder: nn.Module) -> bool:
@@ -910,9 +597,9 @@ def _own_shifts(rows: Tensor, like: np.ndarray) -> Tensor:
 
 
 def split_posterior(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Means and log deviations, from an encoder's output."""
+    """Means and standard deviations, from an encoder's output."""
     means, log_stds = y.chunk(2, dim=1)
-    return means, log_stds.clamp(-LARGEST_LOG_STD, LARGEST_LOG_STD)
+    return means, log_stds.clamp(-LARGEST_LOG_STD, LARGEST_LOG_STD).exp()
 
 
 class VAEObjective(Objective):
@@ -953,10 +640,10 @@ class VAEObjective(Objective):
         if player == "critic":  # after the autoencoder's step, on the codes of that step
             value, _ = self._information(x, self._last, generator)
             return {"loss": -value}
-        mean, log_std = split_posterior(self.model["encoder"](x).y)
-        z = mean + log_std.exp() * _noise(mean, generator)
+        mean, std = split_posterior(self.model["encoder"](x).y)
+        z = mean + std * _noise(mean, generator)
         log_likelihood = self._log_likelihood(x, z).mean()
-        kl = kl_to_standard_normal(mean, log_std).mean()
+        kl = kl_to_standard_normal(mean, std).mean()
         loss = self.beta * kl - log_likelihood
         terms = {"log_likelihood": log_likelihood, "kl": kl}
         if self.alpha:
@@ -968,10 +655,10 @@ class VAEObjective(Objective):
             loss = loss + self.mmd * terms["mmd"]
         return {"loss": loss, **terms}
 
-    def log_weights(self, x: Tensor, mean: Tensor, log_std: Tensor, noise: Tensor) -> Tensor:
+    def log_weights(self, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
         """Log importance weight of one draw from the posterior of each row."""
-        z = mean + log_std.exp() * noise
-        prior, posterior = normal_log_density(z), normal_log_density(z, mean, log_std)
+        z = mean + std * noise
+        prior, posterior = normal_log_density(z), normal_log_density(z, mean, std)
         return self._log_likelihood(x, z) + prior - posterior
 
     def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
