@@ -10,10 +10,15 @@ from skmi.bounds import jsd
 from skmi.networks import mlp
 from skmi.representation._priors import PRIORS
 
-__all__ = ["EncoderObjective"]
+__all__ = ["EncoderObjective", "full_precision"]
 
 #: Hidden widths of the discriminator of the prior.
 DISCRIMINATOR_WIDTHS = (1000, 200)
+
+
+def full_precision(scores: Tensor) -> Tensor:
+    """Scores in float32 or better: losses need the digits that autocast may have dropped."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
 
 class EncoderObjective(nn.Module):
@@ -66,19 +71,23 @@ class EncoderObjective(nn.Module):
         if generator is None or not self.training:
             generator = torch.Generator(x.device).manual_seed(0)
         if player == "discriminator":  # after the encoder's step on the same batch
-            return {"loss": -self._prior_bound(self._y, generator)}
+            bound = self._prior_bound(self._y, generator)
+            return {"loss": -bound, "prior": bound.detach() + 2 * math.log(2)}
         y, loss, terms = self._terms(x, *rest, generator=generator)
         if self.gamma:
-            self._y = y.detach()
-            with torch.no_grad():
-                terms["prior"] = self._prior_bound(y, generator) + 2 * math.log(2)
             if self.training:
-                loss = loss + self.gamma * softplus(-self.discriminator(y)).mean()
+                self._y = y.detach()
+                loss = loss + self.gamma * softplus(-self._prior_ratio(y)).mean()
             else:
+                terms["prior"] = self._prior_bound(y, generator) + 2 * math.log(2)
                 loss = loss + self.gamma * terms["prior"]
         return {"loss": loss, **terms}
 
     def _prior_bound(self, y: Tensor, generator) -> Tensor:
         """The adversary's bound on 2 JSD(prior, y) - 2 log 2 (Deep InfoMax, eq. 7)."""
         samples = PRIORS[self.prior](tuple(y.shape), generator)
-        return jsd(self.discriminator(samples), self.discriminator(y))
+        return jsd(self._prior_ratio(samples), self._prior_ratio(y))
+
+    def _prior_ratio(self, y: Tensor) -> Tensor:
+        """The adversary's log density ratio of the prior and the representations."""
+        return full_precision(self.discriminator(y))
