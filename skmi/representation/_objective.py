@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 
 from skmi.bounds import jsd
 from skmi.networks import mlp
-from skmi.representation._priors import PRIORS
+from skmi.representation._priors import PRIORS, prior_moments
 
 __all__ = ["EncoderObjective", "full_precision"]
 
@@ -58,6 +58,7 @@ class EncoderObjective(nn.Module):
         if gamma:
             widths = [n_components, *DISCRIMINATOR_WIDTHS, 1]
             self.discriminator = mlp(widths, activation="relu")
+            self.location, self.scale = prior_moments(prior, n_components)
         self._y: Tensor | None = None
 
     def __getstate__(self):  # the last batch's representations may be on another device
@@ -89,5 +90,8 @@ class EncoderObjective(nn.Module):
         return jsd(self._prior_ratio(samples), self._prior_ratio(y))
 
     def _prior_ratio(self, y: Tensor) -> Tensor:
-        """The adversary's log density ratio of the prior and the representations."""
-        return full_precision(self.discriminator(y))
+        """The adversary's log density ratio of the prior and the representations.
+
+        It sees them on the scale of standardised samples of the prior, on which it learns faster.
+        """
+        return full_precision(self.discriminator((y - self.location) / self.scale))

@@ -23,7 +23,7 @@ from skmi.dependence import NeuralDependencyMeasure
 from skmi.exceptions import ConvergenceWarning
 from skmi.networks import Encoder, Layers, make_encoder
 from skmi.representation import DIMTransformer
-from skmi.representation._priors import PRIORS, range_of_prior
+from skmi.representation._priors import PRIORS, prior_moments, range_of_prior
 from skmi.representation.dim import (
     InfoMaxObjective,
     random_blocks,
@@ -158,7 +158,7 @@ def test_prior_term_is_zero_at_the_prior_and_positive_elsewhere():
 
     class LogRatio(nn.Module):
         def forward(self, y):
-            return -(2 * y).log()
+            return -(2 * (12**-0.5 * y + 0.5)).log()  # sees standardised values
 
     matched.discriminator = LogRatio()
     y = grid.sqrt()[:, None]  # has the density 2 y
@@ -205,6 +205,9 @@ def test_priors_and_ranges(name):
     samples = PRIORS[name]((20_000, 3), generator)
     y = range_of_prior(name, 3)(5 * torch.randn(100, 3))
     radius = samples.norm(dim=1)
+    location, scale = prior_moments(name, 3)
+    torch.testing.assert_close(samples.mean(0), torch.full((3,), location), atol=0.02, rtol=0)
+    torch.testing.assert_close(samples.std(0), torch.full((3,), scale), atol=0.02, rtol=0)
     if name == "uniform":
         assert samples.mean() == pytest.approx(0.5, abs=0.01) and samples.var() == pytest.approx(
             1 / 12, abs=0.005
