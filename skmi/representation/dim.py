@@ -19,7 +19,11 @@ from skmi.representation._base import (
     PRIOR_CONSTRAINTS,
     BaseRepresentation,
 )
-from skmi.representation._objective import EncoderObjective, full_precision
+from skmi.representation._objective import (
+    DISCRIMINATOR_WIDTHS,
+    EncoderObjective,
+    full_precision,
+)
 
 __all__ = ["DIMTransformer"]
 
@@ -33,6 +37,8 @@ PRESETS = {
         "betas": (0.5, 0.999),
         "batch_size": 64,
         "n_local_samples": None,
+        "occlusion": False,
+        "discriminator_widths": (1000, 200),
     }
 }
 #: Bounds whose loss is minus their value, of the scores alone or with one eta.
@@ -59,7 +65,7 @@ class DIMTransformer(BaseRepresentation):
     from a prior V. A weight of 0 leaves its term out, with its network.
 
     DIM(G) of the paper is ``alpha=1, beta=0, gamma=1``; DIM(L) ``alpha=0, beta=1, gamma=0.1``,
-    the default; DIM(L+G) ``alpha=0.5, beta=0.1``.
+    the default, to which ``occlusion`` of images is added; DIM(L+G) ``alpha=0.5, beta=0.1``.
 
     Parameters
     ----------
@@ -86,7 +92,7 @@ class DIMTransformer(BaseRepresentation):
         The same of the flattened last map; ``"concat"`` is the paper's.
     critic_width : int, default=256
         Hidden width of encode-and-dot critics. The paper has 2048.
-    n_local_samples : int or None, default=16
+    n_local_samples : int or None, default=8
         Places of the map, drawn anew for each batch, that the local term looks at. None: all.
     n_negatives : int or None, default=None
         Other rows of the batch, drawn anew for each row, that it is told from in training. More
@@ -102,8 +108,9 @@ class DIMTransformer(BaseRepresentation):
     coordinates : {None, "absolute", "relative", "both"}, default=None
         Further tasks, of weight 1: to tell the place of a local feature, or how two lie to one
         another, given the representation ([1]_, section 4.3).
-    occlusion : bool, default=False
-        Whether representations in training are of images with a part hidden.
+    occlusion : bool or "auto", default="auto"
+        Whether representations in training are of images with a part hidden, so that they tell
+        what the parts have in common ([1]_, section 4.3). ``"auto"``: for images.
     n_global_blocks : int or None, default=None
         Train with so many representations of 3 x 3 places of the map, drawn at random, instead
         of one of all places.
@@ -121,7 +128,7 @@ class DIMTransformer(BaseRepresentation):
         Passes over the rows, or the largest number of them if `patience` is given.
     batch_size : int, default=64
         Rows of a batch, of which all pairs are compared.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=2e-3
         Step size of Adam.
     betas : tuple of float, default=(0.9, 0.999)
         Adam's decay rates.
@@ -147,9 +154,10 @@ class DIMTransformer(BaseRepresentation):
         Whether `fit` goes on with the fitted networks.
     preset : {None, "paper"}, default=None
         ``"paper"`` has the published ``critic_width``, ``global_critic``, ``encoder_width``,
-        ``learning_rate``, ``betas`` and ``n_local_samples`` in place of the defaults (what is
-        set otherwise is kept), scales inputs to [-1, 1], and ends in a sigmoid. The critics
-        have no normalisation of their own, which the authors' code has. Meant for a GPU.
+        ``learning_rate``, ``betas``, ``n_local_samples``, ``occlusion`` (none) and widths of
+        the adversary in place of the defaults (what is set otherwise is kept), scales inputs
+        to [-1, 1], and ends in a sigmoid. The critics have no normalisation of their own,
+        which the authors' code has. Meant for a GPU.
 
     Attributes
     ----------
@@ -207,7 +215,7 @@ class DIMTransformer(BaseRepresentation):
         "n_local_samples": [None, Interval(Integral, 1, None, closed="left")],
         "n_negatives": [None, Interval(Integral, 1, None, closed="left")],
         "coordinates": [None, StrOptions({"absolute", "relative", "both"})],
-        "occlusion": ["boolean"],
+        "occlusion": [StrOptions({"auto"}), "boolean"],
         "n_global_blocks": [None, Interval(Integral, 1, None, closed="left")],
         "augment": [None, callable],
         "score_scale": [Interval(Real, 0, None, closed="neither")],
@@ -230,13 +238,13 @@ class DIMTransformer(BaseRepresentation):
         local_critic="encode-and-dot",
         global_critic="encode-and-dot",
         critic_width=256,
-        n_local_samples=16,
+        n_local_samples=8,
         n_negatives=None,
         prior="uniform",
         feature_layer="global",
         image_shape=None,
         coordinates=None,
-        occlusion=False,
+        occlusion="auto",
         n_global_blocks=None,
         augment=None,
         score_scale=1.0,
@@ -244,7 +252,7 @@ class DIMTransformer(BaseRepresentation):
         score_penalty=0.0,
         max_epochs=30,
         batch_size=64,
-        learning_rate=1e-3,
+        learning_rate=2e-3,
         betas=(0.9, 0.999),
         validation_fraction=0.1,
         patience=None,
@@ -345,7 +353,10 @@ class DIMTransformer(BaseRepresentation):
                 f"n_global_blocks needs a map of at least 4 x 4 places, but local_layer="
                 f"{self.local_layer!r} has {' x '.join(map(str, grid))}. Take an earlier layer."
             )
-        if self.occlusion and len(shape) != 3:
+        occlusion = self._setting("occlusion")
+        if occlusion == "auto":
+            occlusion = len(shape) == 3
+        elif occlusion and len(shape) != 3:
             raise ValueError("occlusion=True needs images. Give image_shape, or occlusion=False.")
         n_samples = self._setting("n_local_samples")
         return InfoMaxObjective(
@@ -355,9 +366,12 @@ class DIMTransformer(BaseRepresentation):
             beta=self.beta,
             gamma=self._prior_weight,
             prior=self.prior,
+            discriminator_widths=PRESETS.get(self.preset, {}).get(
+                "discriminator_widths", DISCRIMINATOR_WIDTHS
+            ),
             n_components=self.n_components,
             n_local_samples=None if n_samples is None or n_samples >= n_places else n_samples,
-            occlusion=self.occlusion,
+            occlusion=occlusion,
             n_global_blocks=self.n_global_blocks,
             n_negatives=self.n_negatives,
             augment=self.augment,
