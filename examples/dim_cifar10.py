@@ -29,8 +29,10 @@ LAYERS = ("conv", "fc", "global")
 def models(n_epochs, preset, coordinates):
     """The transformers to compare, by name."""
     shared = {"max_epochs": n_epochs, "random_state": 0}
-    dim = shared | {"preset": preset}
-    if preset == "paper":
+    dim = shared | {"preset": preset, "occlusion": False}
+    if preset is None:
+        dim |= {"learning_rate": 1e-3, "n_local_samples": 16}
+    else:
         shared = shared | {"encoder_width": 64, "learning_rate": 1e-4, "betas": (0.5, 0.999)}
     transformers = {
         "DIM(L) infoNCE": DIMTransformer(**dim),
@@ -43,7 +45,7 @@ def models(n_epochs, preset, coordinates):
         transformers["DIM(L) DV"] = DIMTransformer(bound="dv", **dim)
     if coordinates:
         transformers["DIM(L) + coordinates + occlusion"] = DIMTransformer(
-            coordinates="both", occlusion=True, **dim
+            **dim | {"coordinates": "both", "occlusion": True}
         )
     return transformers
 

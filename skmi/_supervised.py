@@ -24,7 +24,7 @@ from skmi.base import (
 from skmi.exceptions import ConvergenceWarning, warn
 from skmi.training import EPOCH_ROWS, Player, auto_batch_size, count_stop_rows
 
-__all__ = ["NetClassifier", "SupervisedNet"]
+__all__ = ["NetClassifier", "SupervisedNet", "stratified_order"]
 
 #: Smallest fall of the cross-entropy, in nats, that counts as an improvement.
 TOLERANCE = 1e-3
@@ -65,7 +65,7 @@ class SupervisedNet(BaseNeuralEstimator):
         inputs = self._fit_inputs(Z)
         with seeded_initialization(seed):
             network = self._make_network(math.prod(inputs.shape[1:]), seed)
-        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(Z)))
+        order = torch.from_numpy(self._draw_order(np.random.default_rng(seed), target))
         n_stop = count_stop_rows(len(Z), self.validation_fraction)
         data = inputs, target
         stop, fit = ([t[rows] for t in data] for rows in (order[:n_stop], order[n_stop:]))
@@ -89,6 +89,10 @@ class SupervisedNet(BaseNeuralEstimator):
                 "be found in the representation. Raise max_epochs or learning_rate.",
                 ConvergenceWarning,
             )
+
+    def _draw_order(self, rng: np.random.Generator, target: Tensor) -> np.ndarray:
+        """The order of the rows, of which the first are held out."""
+        return rng.permutation(len(target))
 
     def _fit_inputs(self, Z: np.ndarray) -> Tensor:
         """What the network sees of the training rows."""
@@ -147,6 +151,19 @@ class Dropout(nn.Module):
         return x * (draws >= self.probability) / (1 - self.probability)
 
 
+def stratified_order(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random order of rows, whose first part of any length has its share of every class.
+
+    The rows of a class of n come at random within the n equal parts of the order, one in each,
+    and a class of a single row comes last.
+    """
+    place = np.empty(len(codes))
+    for code, size in zip(*np.unique(codes, return_counts=True), strict=True):
+        within = (rng.permutation(size) + rng.random(size)) / size
+        place[codes == code] = within if size > 1 else 1.0
+    return place.argsort()
+
+
 class NetClassifier(ClassifierMixin, SupervisedNet):
     """A perceptron with one hidden layer: the classifier of `mlp_probe`."""
 
@@ -200,6 +217,9 @@ class NetClassifier(ClassifierMixin, SupervisedNet):
     def predict(self, X):
         codes = self.predict_proba(X).argmax(axis=1)
         return self.classes_[codes]
+
+    def _draw_order(self, rng, target):
+        return stratified_order(target.numpy(), rng)
 
     def _make_network(self, n_in: int, seed: int) -> nn.Module:
         return nn.Sequential(

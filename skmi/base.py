@@ -175,6 +175,9 @@ class BaseNeuralEstimator(CallbackSupportMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    #: Whether what a Ctrl-C leaves behind is worth having.
+    _keeps_when_interrupted = False
+
     @contextmanager
     def _fit_life_cycle(self, keep: bool = False):
         """Forget what was fitted, now (unless `keep`) and whenever the fit does not finish."""
@@ -182,8 +185,9 @@ class BaseNeuralEstimator(CallbackSupportMixin, BaseEstimator):
             self._forget()
         try:
             yield
-        except BaseException:
-            self._forget()
+        except BaseException as error:
+            if not (isinstance(error, KeyboardInterrupt) and self._keeps_when_interrupted):
+                self._forget()
             raise
 
     def _forget(self):
@@ -223,9 +227,11 @@ class BaseNeuralEstimator(CallbackSupportMixin, BaseEstimator):
         )
         if state is not None:
             trainer.resume(state)
-        trainer.partial_fit(fit, stop, epochs=epochs)
+        try:
+            trainer.partial_fit(fit, stop, epochs=epochs)
+        finally:
+            objective.cpu().eval()
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        objective.cpu().eval()
         return trainer
 
     def _draw_seed(self) -> int:

@@ -346,6 +346,15 @@ class ProgressBar(Callback):
 # -------------------------------------------------------------------------- trainer
 
 
+def _on_cpu(optimizer: torch.optim.Optimizer) -> dict:
+    """The state of an optimiser, which takes no memory of a GPU."""
+    state = optimizer.state_dict()
+    moments = {
+        i: {name: value.cpu() for name, value in slot.items()} for i, slot in state["state"].items()
+    }
+    return state | {"state": moments}
+
+
 class Trainer(skorch.NeuralNet):
     """The training loop.
 
@@ -374,6 +383,9 @@ class Trainer(skorch.NeuralNet):
         Decay of the moving average of the weights; 0 switches it off.
     gradient_clipping : float or None
         Largest norm of a player's gradient.
+    precision : {"float32", "bfloat16"}
+        Of the products in training steps (autocast). Weights, their moments and what is
+        evaluated keep float32.
     schedule : {"constant", "cosine"} or callable
         Learning-rate schedule, see `LearningRateSchedule`.
     seed : int
@@ -415,6 +427,7 @@ class Trainer(skorch.NeuralNet):
         tolerance: float = 1e-3,
         averaging: float = 0.0,
         gradient_clipping: float | None = None,
+        precision: str = "float32",
         schedule: str | Callable[[int], float] = "constant",
         seed: int = 0,
         device: str = "cpu",
@@ -441,6 +454,7 @@ class Trainer(skorch.NeuralNet):
         self.tolerance = tolerance
         self.averaging = averaging
         self.gradient_clipping = gradient_clipping
+        self.precision = precision
         self.schedule = schedule
         self.seed = seed
         self.num_workers = num_workers
@@ -505,7 +519,7 @@ class Trainer(skorch.NeuralNet):
         return {
             "n_epochs": self.n_epochs_before_ + len(self.history),
             "n_steps": self.n_steps_,
-            "optimizers": {p.name: self.optimizer_of(p).state_dict() for p in self.players},
+            "optimizers": {p.name: _on_cpu(self.optimizer_of(p)) for p in self.players},
         }
 
     def resume(self, state: dict):
@@ -580,7 +594,9 @@ class Trainer(skorch.NeuralNet):
         pass  # skorch would open a history row here, and memory would grow with the steps
 
     def train_step_single(self, batch, player):
-        step = self.module_(*batch, player=player.name)
+        device_type, low = torch.device(self.device).type, self.precision == "bfloat16"
+        with torch.autocast(device_type, torch.bfloat16, enabled=low):
+            step = self.module_(*batch, player=player.name)
         parameters = [
             p for group in self.optimizer_of(player).param_groups for p in group["params"]
         ]

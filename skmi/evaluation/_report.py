@@ -148,12 +148,8 @@ def representation_report(
     check_is_fitted(transformer)
     options = {name: {} for name in OPTIONS} | (options or {})
     _check_names("options", options, OPTIONS)
-    views = {"transform": transformer}
     if hasattr(transformer, "feature_layer"):
         _check_names("layers", layers, LAYERS)
-        views = {name: copy.copy(transformer) for name in layers}
-        for name, view in views.items():
-            view.feature_layer = name
     rows = read_rows("X", X, fewest=4)
     if y is not None:
         check_same_length(X=rows, y=y)
@@ -188,11 +184,9 @@ def representation_report(
         "ndm": in_folds | on_device,
     }
     options = {name: default | options[name] for name, default in defaults.items()}
-    table = [
-        _measure(view.transform(X), target, y, folds[0], measures, options)
-        for view in views.values()
-    ]
-    index = pd.Index(views, name="layer")
+    features = _encode(transformer, X, layers)
+    table = [_measure(Z, target, y, folds[0], measures, options) for Z in features.values()]
+    index = pd.Index(features, name="layer")
     return pd.DataFrame(table, index=index, columns=["n_features", *measures])
 
 
@@ -214,6 +208,18 @@ def _read_folds(rows, y, measures, cv, random_state) -> tuple[np.ndarray | None,
             "other measures."
         )
     return read_probe(rows, y, cv, random_state)[1:]
+
+
+def _encode(transformer, X, layers) -> dict:
+    """The representations to measure, by the names of their layers."""
+    if not hasattr(transformer, "feature_layer"):
+        return {"transform": transformer.transform(X)}
+    if hasattr(transformer, "_transform_layers"):  # one pass of the rows for all layers
+        return transformer._transform_layers(X, layers)
+    views = {name: copy.copy(transformer) for name in layers}
+    for name, view in views.items():
+        view.feature_layer = name
+    return {name: view.transform(X) for name, view in views.items()}
 
 
 def _measure(Z, target, y, split, measures, options) -> dict:

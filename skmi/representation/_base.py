@@ -36,6 +36,7 @@ FREE_PARAMETERS = {
     "batch_size",
     "betas",
     "critic_learning_rate",
+    "compile",
     "device",
     "feature_layer",
     "learning_rate",
@@ -43,6 +44,7 @@ FREE_PARAMETERS = {
     "n_critic",
     "n_importance_samples",
     "patience",
+    "precision",
     "random_state",
     "tolerance",
     "validation_fraction",
@@ -53,6 +55,11 @@ FREE_PARAMETERS = {
 PRIOR_CONSTRAINTS = {
     "gamma": [Interval(Real, 0, None, closed="left")],
     "prior": [None, StrOptions(set(PRIORS))],
+}
+#: Of the parameters of those that let the trainer compute faster.
+COMPUTE_CONSTRAINTS = {
+    "precision": [StrOptions({"float32", "bfloat16"})],
+    "compile": ["boolean"],
 }
 
 
@@ -65,6 +72,17 @@ class _SeedNoise(Callback):
 
     def on_train_end(self, net, **kwargs):
         net.module_.generator = net.module_._last = None
+
+
+class _KeepRecord(Callback):
+    """Leave history and optimisers with the estimator, also when training is interrupted."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def on_train_end(self, net, **kwargs):
+        self.estimator._training_state = net.training_state()
+        self.estimator._record(net.history)
 
 
 class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNeuralEstimator):
@@ -204,8 +222,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 self.objective_ = self._make_objective(self.row_shape_)
             self._built_with = self._fixed_parameters()
             self._training_state, self.history_ = None, []
-        tensor = self._scale(rows)
-        order = torch.from_numpy(np.random.default_rng(self.seed_).permutation(len(rows)))
+        tensor, indices, held_out = self._scale(rows), torch.arange(len(rows)), None
         n_stop = 0
         if epochs is None and self.patience is not None:
             n_stop = count_stop_rows(len(rows), self.validation_fraction)
@@ -217,24 +234,28 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                     UserWarning,
                 )
                 n_stop = 0
-        batch_size = min(self._setting("batch_size"), len(rows) - n_stop)
+        if n_stop:
+            order = torch.from_numpy(np.random.default_rng(self.seed_).permutation(len(rows)))
+            stop, indices = order[:n_stop], order[n_stop:]
+            held_out, tensor = self._batch_tensors(tensor[stop], stop), tensor[indices]
+        batch_size = min(self._setting("batch_size"), len(tensor))
         trainer = self._run_trainer(
             self.objective_,
-            self._batch_tensors(tensor[order[n_stop:]], order[n_stop:]),
-            self._batch_tensors(tensor[order[:n_stop]], order[:n_stop]) if n_stop else None,
+            self._batch_tensors(tensor, indices),
+            held_out,
             rows,
             None,
             state=self._training_state,
             epochs=epochs,
-            callbacks=[_SeedNoise()],
+            callbacks=[_SeedNoise(), _KeepRecord(self)],
             players=self._players(),
             batch_size=batch_size,
             validation_batch_size=batch_size,
             tolerance=self.tolerance,
+            precision=getattr(self, "precision", "float32"),
+            compile=getattr(self, "compile", False),
             seed=self.seed_,
         )
-        self._training_state = trainer.training_state()
-        self._record(trainer.history)
         if n_stop and not trainer.stopped_early_:
             warn(
                 f"The objective was still rising on held-out rows after max_epochs="
@@ -283,8 +304,13 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 if k.startswith(("train_", "valid_")) and "best" not in k
             }
             for row in history
+            if "dur" in row  # an interrupted epoch has no duration
         ]
         self.n_iter_ = len(self.history_)
+
+    @property
+    def _keeps_when_interrupted(self) -> bool:
+        return bool(getattr(self, "history_", None))
 
     # ------------------------------------------------------------ using the encoder
 
@@ -301,8 +327,24 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         ndarray of float32 of shape (n_samples, n_features_out)
         """
         check_is_fitted(self)
-        rows = self._scale(self._validate(X, reset=False))
-        return apply_in_batches(self.encoder_, rows, self.device_, self._layer).numpy()
+        return self._apply_encoder(self._validate(X, reset=False), self._layer)
+
+    def _apply_encoder(self, rows: np.ndarray, read) -> np.ndarray:
+        """What `read` takes of all layers, as columns for each of the validated rows."""
+        return apply_in_batches(self.encoder_, self._scale(rows), self.device_, read).numpy()
+
+    def _transform_layers(self, X, names) -> dict[str, np.ndarray]:
+        """What `transform` gives for each ``feature_layer``, with one pass of the rows."""
+        check_is_fitted(self)
+        views = [copy.copy(self) for _ in names]
+        for view, name in zip(views, names, strict=True):
+            view.feature_layer = name
+        columns = self._apply_encoder(
+            self._validate(X, reset=False),
+            lambda layers: torch.cat([view._layer(layers) for view in views], dim=1),
+        )
+        ends = np.cumsum([view._n_features_out for view in views])
+        return dict(zip(names, np.split(columns, ends[:-1], axis=1), strict=True))
 
     def score(self, X, y=None) -> float:
         """The objective on these rows, in nats, with the fitted networks.

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PRIORS", "maximum_mean_discrepancy", "range_of_prior"]
+__all__ = ["PRIORS", "maximum_mean_discrepancy", "prior_moments", "range_of_prior"]
 
 #: Scales of the kernel of the maximum mean discrepancy.
 KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -39,6 +39,17 @@ PRIORS = {
     "sphere": _sphere,
     "binary": _binary,
 }
+
+
+def prior_moments(name: str, n_components: int) -> tuple[float, float]:
+    """Mean and standard deviation of every column of samples of a prior."""
+    return {
+        "uniform": (0.5, 12**-0.5),
+        "gaussian": (0.0, 1.0),
+        "ball": (0.0, (n_components + 2) ** -0.5),
+        "sphere": (0.0, n_components**-0.5),
+        "binary": (0.5, 0.5),
+    }[name]
 
 
 class _Normalize(nn.Module):

@@ -44,7 +44,8 @@ class DIMClassifier(NetClassifier):
         Whether the transformer is fitted already, and used as it is. Else a clone is fitted to
         all rows of X. A search or cross-validation clones, so that it needs False.
     fine_tune : bool, default=True
-        Whether the encoder is trained along with the head, or only the head.
+        Whether the encoder is trained along with the head, or only the head, on rows that are
+        encoded once.
     hidden : int, default=200
         Width of the head's hidden layer.
     dropout : float, default=0.1
@@ -58,7 +59,7 @@ class DIMClassifier(NetClassifier):
     patience : int, default=10
         Epochs without improvement on held-out rows after which training stops.
     validation_fraction : float, default=0.1
-        Part of the labelled rows that is held out to tell when to stop.
+        Part of the labelled rows that is held out to tell when to stop, stratified by class.
     device : str, default="auto"
         Torch device.
     verbose : int, default=0
@@ -71,7 +72,7 @@ class DIMClassifier(NetClassifier):
     transformer_ : transformer
         The transformer with its own encoder, not fine-tuned.
     network_ : nn.Module
-        The fine-tuned encoder and the head.
+        The fine-tuned encoder and the head; with ``fine_tune=False`` the head alone.
     classes_ : ndarray of shape (n_classes,)
         The labels.
     n_epochs_ : int
@@ -184,16 +185,16 @@ class DIMClassifier(NetClassifier):
     # ------------------------------------------------------------ the network and its inputs
 
     def _fit_inputs(self, rows):
-        return self.transformer_._scale(rows)
+        if self.fine_tune:
+            return self.transformer_._scale(rows)
+        return torch.from_numpy(self.transformer_._apply_encoder(rows, self.transformer_._layer))
 
     def _inputs(self, X):
-        return self.transformer_._scale(self.transformer_._validate(X, reset=False))
+        return self._fit_inputs(self.transformer_._validate(X, reset=False))
 
     def _make_network(self, n_in, seed):
-        encoder = FeatureEncoder(self.transformer_, self.fine_tune)
-        return nn.Sequential(
-            encoder, super()._make_network(self.transformer_._n_features_out, seed)
-        )
+        head = super()._make_network(self.transformer_._n_features_out, seed)
+        return nn.Sequential(FeatureEncoder(self.transformer_), head) if self.fine_tune else head
 
     @property
     def n_features_in_(self) -> int:
@@ -235,22 +236,12 @@ def read_labels(y) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class FeatureEncoder(nn.Module):
-    """The features of a transformer, from scaled rows, with weights of its own.
+    """The features of a transformer, from scaled rows, with weights of its own."""
 
-    Parameters
-    ----------
-    transformer : BaseEstimator
-    trainable : bool
-        Whether to train; if not, it stays in evaluation mode.
-    """
-
-    def __init__(self, transformer: BaseEstimator, trainable: bool):
+    def __init__(self, transformer: BaseEstimator):
         super().__init__()
-        self.encoder = copy.deepcopy(transformer.encoder_).requires_grad_(trainable)
-        self.feature_layer, self.trainable = transformer.feature_layer, trainable
-
-    def train(self, mode: bool = True):
-        return super().train(mode and self.trainable)
+        self.encoder = copy.deepcopy(transformer.encoder_)
+        self.feature_layer = transformer.feature_layer
 
     def forward(self, rows: Tensor) -> Tensor:
         return self.encoder(rows).at(self.feature_layer)

@@ -12,10 +12,18 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from skmi.bounds import Bound, get_bound, split_matrix
-from skmi.critics import as_critic, make_critic
+from skmi.critics import CRITICS, as_critic, make_critic
 from skmi.networks import Layers, encoder_shapes
-from skmi.representation._base import PRIOR_CONSTRAINTS, BaseRepresentation
-from skmi.representation._objective import EncoderObjective
+from skmi.representation._base import (
+    COMPUTE_CONSTRAINTS,
+    PRIOR_CONSTRAINTS,
+    BaseRepresentation,
+)
+from skmi.representation._objective import (
+    DISCRIMINATOR_WIDTHS,
+    EncoderObjective,
+    full_precision,
+)
 
 __all__ = ["DIMTransformer"]
 
@@ -29,10 +37,14 @@ PRESETS = {
         "betas": (0.5, 0.999),
         "batch_size": 64,
         "n_local_samples": None,
+        "occlusion": False,
+        "discriminator_widths": (1000, 200),
     }
 }
 #: Bounds whose loss is minus their value, of the scores alone or with one eta.
 DIM_BOUNDS = ("infonce", "jsd", "dv", "nwj", "eta-dv")
+#: Critics by name: concat-and-convolve is the local concat critic of the paper.
+CRITIC_NAMES = {*CRITICS, "concat-and-convolve"}
 #: Hidden widths of the critics that see a concatenation, and of the tasks of coordinates.
 CONCAT_WIDTHS = (512, 512)
 #: Smallest side of what occlusion hides and leaves, as a part of the side of the image.
@@ -53,7 +65,7 @@ class DIMTransformer(BaseRepresentation):
     from a prior V. A weight of 0 leaves its term out, with its network.
 
     DIM(G) of the paper is ``alpha=1, beta=0, gamma=1``; DIM(L) ``alpha=0, beta=1, gamma=0.1``,
-    the default; DIM(L+G) ``alpha=0.5, beta=0.1``.
+    the default, to which ``occlusion`` of images is added; DIM(L+G) ``alpha=0.5, beta=0.1``.
 
     Parameters
     ----------
@@ -80,8 +92,11 @@ class DIMTransformer(BaseRepresentation):
         The same of the flattened last map; ``"concat"`` is the paper's.
     critic_width : int, default=256
         Hidden width of encode-and-dot critics. The paper has 2048.
-    n_local_samples : int or None, default=16
+    n_local_samples : int or None, default=8
         Places of the map, drawn anew for each batch, that the local term looks at. None: all.
+    n_negatives : int or None, default=None
+        Other rows of the batch, drawn anew for each row, that it is told from in training. More
+        cost nothing: this is to study their number. None: all.
     prior : {"uniform", "gaussian", "ball", "sphere", "binary"} or None, default="uniform"
         The distribution to match. It also sets the range of the representation, unless gamma is
         0. None is the same as ``gamma=0``.
@@ -93,13 +108,18 @@ class DIMTransformer(BaseRepresentation):
     coordinates : {None, "absolute", "relative", "both"}, default=None
         Further tasks, of weight 1: to tell the place of a local feature, or how two lie to one
         another, given the representation ([1]_, section 4.3).
-    occlusion : bool, default=False
-        Whether representations in training are of images with a part hidden.
+    occlusion : bool or "auto", default="auto"
+        Whether representations in training are of images with a part hidden, so that they tell
+        what the parts have in common ([1]_, section 4.3). ``"auto"``: for images.
     n_global_blocks : int or None, default=None
         Train with so many representations of 3 x 3 places of the map, drawn at random, instead
         of one of all places.
     augment : callable or None, default=None
         ``augment(batch, generator)`` returns a changed batch of scaled rows, on their device.
+    score_scale : float, default=1.0
+        What scores are multiplied by first. Those of encode-and-dot critics are divided by the
+        square root of their width already, as in AMDIM; for a bilinear critic, say, use
+        ``n_features ** -0.5`` of the local features.
     score_clip : float or None, default=None
         Scores are ``clip tanh(score / clip)``.
     score_penalty : float, default=0.0
@@ -108,7 +128,7 @@ class DIMTransformer(BaseRepresentation):
         Passes over the rows, or the largest number of them if `patience` is given.
     batch_size : int, default=64
         Rows of a batch, of which all pairs are compared.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=2e-3
         Step size of Adam.
     betas : tuple of float, default=(0.9, 0.999)
         Adam's decay rates.
@@ -121,6 +141,11 @@ class DIMTransformer(BaseRepresentation):
         Smallest improvement of the objective in nats.
     device : str, default="auto"
         Torch device.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of the products in training (autocast). bfloat16 is faster where the hardware computes
+        in it; weights, losses, `transform` and `score` keep float32.
+    compile : bool, default=False
+        Whether training goes through `torch.compile`, which takes a compiler and its time.
     random_state : int, RandomState or None, default=None
         Seed of weights, batches and draws.
     verbose : int, default=0
@@ -129,9 +154,10 @@ class DIMTransformer(BaseRepresentation):
         Whether `fit` goes on with the fitted networks.
     preset : {None, "paper"}, default=None
         ``"paper"`` has the published ``critic_width``, ``global_critic``, ``encoder_width``,
-        ``learning_rate``, ``betas`` and ``n_local_samples`` in place of the defaults (what is
-        set otherwise is kept), scales inputs to [-1, 1], and ends in a sigmoid. The critics
-        have no normalisation of their own, which the authors' code has. Meant for a GPU.
+        ``learning_rate``, ``betas``, ``n_local_samples``, ``occlusion`` (none) and widths of
+        the adversary in place of the defaults (what is set otherwise is kept), scales inputs
+        to [-1, 1], and ends in a sigmoid. The critics have no normalisation of their own,
+        which the authors' code has. Meant for a GPU.
 
     Attributes
     ----------
@@ -178,18 +204,21 @@ class DIMTransformer(BaseRepresentation):
     _parameter_constraints: dict = {
         **BaseRepresentation._parameter_constraints,
         **PRIOR_CONSTRAINTS,
+        **COMPUTE_CONSTRAINTS,
         "alpha": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
         "bound": [StrOptions(set(DIM_BOUNDS))],
         "local_layer": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "local_critic": [str, nn.Module],
-        "global_critic": [str, nn.Module],
+        "local_critic": [StrOptions(CRITIC_NAMES), nn.Module],
+        "global_critic": [StrOptions(CRITIC_NAMES), nn.Module],
         "critic_width": [Interval(Integral, 1, None, closed="left")],
         "n_local_samples": [None, Interval(Integral, 1, None, closed="left")],
+        "n_negatives": [None, Interval(Integral, 1, None, closed="left")],
         "coordinates": [None, StrOptions({"absolute", "relative", "both"})],
-        "occlusion": ["boolean"],
+        "occlusion": [StrOptions({"auto"}), "boolean"],
         "n_global_blocks": [None, Interval(Integral, 1, None, closed="left")],
         "augment": [None, callable],
+        "score_scale": [Interval(Real, 0, None, closed="neither")],
         "score_clip": [None, Interval(Real, 0, None, closed="neither")],
         "score_penalty": [Interval(Real, 0, None, closed="left")],
         "preset": [None, StrOptions(set(PRESETS))],
@@ -209,24 +238,28 @@ class DIMTransformer(BaseRepresentation):
         local_critic="encode-and-dot",
         global_critic="encode-and-dot",
         critic_width=256,
-        n_local_samples=16,
+        n_local_samples=8,
+        n_negatives=None,
         prior="uniform",
         feature_layer="global",
         image_shape=None,
         coordinates=None,
-        occlusion=False,
+        occlusion="auto",
         n_global_blocks=None,
         augment=None,
+        score_scale=1.0,
         score_clip=None,
         score_penalty=0.0,
         max_epochs=30,
         batch_size=64,
-        learning_rate=1e-3,
+        learning_rate=2e-3,
         betas=(0.9, 0.999),
         validation_fraction=0.1,
         patience=None,
         tolerance=1e-3,
         device="auto",
+        precision="float32",
+        compile=False,
         random_state=None,
         verbose=0,
         warm_start=False,
@@ -244,6 +277,7 @@ class DIMTransformer(BaseRepresentation):
         self.global_critic = global_critic
         self.critic_width = critic_width
         self.n_local_samples = n_local_samples
+        self.n_negatives = n_negatives
         self.prior = prior
         self.feature_layer = feature_layer
         self.image_shape = image_shape
@@ -251,6 +285,7 @@ class DIMTransformer(BaseRepresentation):
         self.occlusion = occlusion
         self.n_global_blocks = n_global_blocks
         self.augment = augment
+        self.score_scale = score_scale
         self.score_clip = score_clip
         self.score_penalty = score_penalty
         self.max_epochs = max_epochs
@@ -261,6 +296,8 @@ class DIMTransformer(BaseRepresentation):
         self.patience = patience
         self.tolerance = tolerance
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
@@ -316,7 +353,10 @@ class DIMTransformer(BaseRepresentation):
                 f"n_global_blocks needs a map of at least 4 x 4 places, but local_layer="
                 f"{self.local_layer!r} has {' x '.join(map(str, grid))}. Take an earlier layer."
             )
-        if self.occlusion and len(shape) != 3:
+        occlusion = self._setting("occlusion")
+        if occlusion == "auto":
+            occlusion = len(shape) == 3
+        elif occlusion and len(shape) != 3:
             raise ValueError("occlusion=True needs images. Give image_shape, or occlusion=False.")
         n_samples = self._setting("n_local_samples")
         return InfoMaxObjective(
@@ -326,11 +366,16 @@ class DIMTransformer(BaseRepresentation):
             beta=self.beta,
             gamma=self._prior_weight,
             prior=self.prior,
+            discriminator_widths=PRESETS.get(self.preset, {}).get(
+                "discriminator_widths", DISCRIMINATOR_WIDTHS
+            ),
             n_components=self.n_components,
             n_local_samples=None if n_samples is None or n_samples >= n_places else n_samples,
-            occlusion=self.occlusion,
+            occlusion=occlusion,
             n_global_blocks=self.n_global_blocks,
+            n_negatives=self.n_negatives,
             augment=self.augment,
+            score_scale=self.score_scale,
             score_clip=self.score_clip,
             score_penalty=self.score_penalty,
         )
@@ -367,7 +412,9 @@ class InfoMaxObjective(EncoderObjective):
     bound : Bound
     alpha, beta : float
         Weights of the two terms.
-    n_local_samples, occlusion, n_global_blocks, augment, score_clip, score_penalty
+    n_local_samples, n_negatives, occlusion, n_global_blocks, augment
+        As in `DIMTransformer`.
+    score_scale, score_clip, score_penalty
         As in `DIMTransformer`.
     **options
         See `EncoderObjective`.
@@ -381,18 +428,22 @@ class InfoMaxObjective(EncoderObjective):
         alpha: float,
         beta: float,
         n_local_samples: int | None = None,
+        n_negatives: int | None = None,
         occlusion: bool = False,
         n_global_blocks: int | None = None,
         augment=None,
+        score_scale: float = 1.0,
         score_clip: float | None = None,
         score_penalty: float = 0.0,
         **options,
     ):
         super().__init__(model, **options)
         self.bound, self.alpha, self.beta = bound, alpha, beta
-        self.n_local_samples, self.occlusion = n_local_samples, occlusion
-        self.n_global_blocks, self.augment = n_global_blocks, augment
-        self.score_clip, self.score_penalty = score_clip, score_penalty
+        self.n_local_samples, self.n_negatives = n_local_samples, n_negatives
+        self.occlusion, self.n_global_blocks = occlusion, n_global_blocks
+        self.augment = augment
+        self.score_scale, self.score_clip = score_scale, score_clip
+        self.score_penalty = score_penalty
         if bound.has_eta:
             model["etas"] = nn.ParameterDict(
                 {
@@ -410,11 +461,15 @@ class InfoMaxObjective(EncoderObjective):
         terms, loss = {}, x.new_zeros(())
         if self.alpha:
             flat = layers.conv.flatten(1)[:, :, None]
-            terms["global"], term_loss = self._information("global", representations, flat)
+            terms["global"], term_loss = self._information(
+                "global", representations, flat, generator
+            )
             loss = loss + self.alpha * term_loss
         if self.beta:
             local = self._sample_places(layers.local.flatten(2), generator)
-            terms["local"], term_loss = self._information("local", representations, local)
+            terms["local"], term_loss = self._information(
+                "local", representations, local, generator
+            )
             loss = loss + self.beta * term_loss
         for task in ("absolute", "relative"):
             if task in self.model:
@@ -448,19 +503,29 @@ class InfoMaxObjective(EncoderObjective):
 
     # ------------------------------------------------------------ terms
 
-    def _information(self, term, representations, features_BCL) -> tuple[Tensor, Tensor]:
+    def _sample_negatives(self, product: Tensor, generator) -> Tensor:
+        """Some of the scores (B, B - 1, L) of each row with the places of the others."""
+        n_rows, n_others, _ = product.shape
+        if self.n_negatives is None or not self.training or self.n_negatives >= n_others:
+            return product
+        draws = torch.rand((n_rows, n_others), generator=generator, device=product.device)
+        chosen = draws.argsort(dim=1)[:, : self.n_negatives]
+        return product.take_along_dim(chosen[:, :, None], dim=1)
+
+    def _information(self, term, representations, features_BCL, generator) -> tuple[Tensor, Tensor]:
         """Estimate in nats, and loss, of I(features; representation) over all pairs."""
         n_rows, _, n_places = features_BCL.shape
         features = features_BCL.movedim(1, 2).flatten(0, 1)
         values, losses = [], []
         for y in representations:
             scores = self.model[f"{term}_critic"].matrix(y, features)
-            scores = scores.view(n_rows, n_rows, n_places)
+            scores = self.score_scale * full_precision(scores).view(n_rows, n_rows, n_places)
             if self.score_clip is not None:
                 scores = self.score_clip * torch.tanh(scores / self.score_clip)
             joint, product = split_matrix(scores)
+            product = self._sample_negatives(product, generator).flatten(1)
             eta = self.model["etas"][term] if self.bound.has_eta else None
-            value, nats = self.bound.value_and_nats(joint, product.flatten(1), eta)
+            value, nats = self.bound.value_and_nats(joint, product, eta)
             penalty = self.score_penalty * scores.square().mean() if self.training else 0.0
             values.append(nats.detach())
             losses.append(penalty - value)

@@ -31,6 +31,7 @@ OPTIONS = {
     "critic_width": WIDTH,
     "batch_size": BATCH_SIZE,
     "n_local_samples": None,
+    "occlusion": False,
     "random_state": 0,
 }
 
@@ -126,7 +127,7 @@ def digits():
         return linear_probe(Z, y, random_state=0).mean()
 
     print(f"PCA(16): {accuracy(PCA(16).fit_transform(X)):.3f}")
-    for seed in range(1000, 1005):
+    for seed in range(5):
         dim = DIMTransformer(16, image_shape=(8, 8), random_state=seed)
         start = time.perf_counter()
         Z = dim.fit_transform(X)

@@ -89,6 +89,15 @@ def test_layers_are_those_of_the_transformer(dim, digits):
         assert table.loc[layer, "knn"] == knn_probe(Z, y, cv=folds).mean()
 
 
+def test_rows_are_encoded_once_for_all_layers(dim, digits, monkeypatch):
+    forward, n_rows = type(dim.encoder_).forward, []
+    monkeypatch.setattr(
+        type(dim.encoder_), "forward", lambda self, x: n_rows.append(len(x)) or forward(self, x)
+    )
+    report(dim, *digits, measures=["knn"])
+    assert sum(n_rows) <= len(digits[0]) + 6  # and two rows of zeros for each layer's width
+
+
 def test_the_transformer_is_left_alone(dim, digits):
     before, Z = dict(vars(dim)), dim.transform(digits[0])
     report(dim, *digits, measures=["knn"])

@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skmi._supervised import stratified_order
 from skmi.representation import (
     AutoencoderTransformer,
     CPCTransformer,
@@ -125,8 +126,34 @@ def test_transformer_is_left_alone_and_fine_tuning_changes_a_copy(digits, fine_t
     assert fitted.transformer_ is dim and same(before, weights(dim.objective_))
     np.testing.assert_array_equal(dim.transform(X), Z)
     assert all(p.requires_grad for p in dim.objective_.parameters())
-    own = weights(fitted.network_[0].encoder)
-    assert same(own, weights(dim.encoder_)) is not fine_tune
+    if fine_tune:
+        own = weights(fitted.network_[0].encoder)
+        assert not same(own, weights(dim.encoder_))
+    else:  # the head alone, on rows that are encoded once
+        logits = fitted.network_(torch.from_numpy(dim.transform(X)))
+        np.testing.assert_allclose(logits.softmax(1).detach(), fitted.predict_proba(X), atol=1e-6)
+
+
+def test_fixed_rows_are_encoded_once(digits, monkeypatch):
+    X, y = digits
+    dim, n_rows = clone(DIM).fit(X), []
+    forward = type(dim.encoder_).forward
+    monkeypatch.setattr(
+        type(dim.encoder_), "forward", lambda self, x: n_rows.append(len(x)) or forward(self, x)
+    )
+    classifier(dim, prefit=True, fine_tune=False, max_epochs=5).fit(X, y)
+    assert sum(n_rows) <= len(X) + 2  # and two rows of zeros for the width
+
+
+def test_rows_that_tell_when_to_stop_are_of_every_class():
+    rng = np.random.default_rng(0)
+    codes = rng.permutation(np.repeat([0, 1, 2, 3], [500, 300, 100, 1]))
+    for n_stop in (9, 90, 450):
+        counts = np.bincount(codes[stratified_order(codes, rng)[:n_stop]], minlength=4)
+        expected = n_stop * np.array([500, 300, 100, 0]) / 900
+        assert np.abs(counts - expected).max() <= 2 and counts[3] == 0
+    first = [stratified_order(np.repeat([0, 1], [9, 1]), rng)[0] for _ in range(200)]
+    assert len(set(first)) == 9  # any row but the only one of its class
 
 
 def test_clone_is_fitted_and_the_parameter_is_not(digits):

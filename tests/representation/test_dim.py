@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import shutil
 import warnings
 
 import numpy as np
@@ -22,7 +23,7 @@ from skmi.dependence import NeuralDependencyMeasure
 from skmi.exceptions import ConvergenceWarning
 from skmi.networks import Encoder, Layers, make_encoder
 from skmi.representation import DIMTransformer
-from skmi.representation._priors import PRIORS, range_of_prior
+from skmi.representation._priors import PRIORS, prior_moments, range_of_prior
 from skmi.representation.dim import (
     InfoMaxObjective,
     random_blocks,
@@ -115,6 +116,41 @@ def test_perfect_representation_reaches_its_ceiling(bound):
         assert value.item() > math.log(15)
 
 
+def test_negatives_are_rows_drawn_from_the_others():
+    # of 6 rows with 2 places: InfoNCE of scores that are all 0 tells the number of candidates
+    model = nn.ModuleDict({"local_critic": InnerProductCritic(), "encoder": Given()})
+    options = {"alpha": 0.0, "beta": 1.0, "gamma": 0.0, "prior": None, "n_components": 3}
+    few = InfoMaxObjective(model, get_bound("infonce"), n_negatives=2, **options)
+    generator = torch.Generator().manual_seed(0)
+    product = torch.arange(30.0).view(6, 5, 1).expand(6, 5, 2)
+    drawn = torch.stack([few._sample_negatives(product, generator) for _ in range(300)])
+    assert drawn.shape == (300, 6, 2, 2)
+    for row in range(6):
+        seen, counts = drawn[:, row, :, 0].unique(return_counts=True)
+        assert set(seen.tolist()) == set(product[row, :, 0].tolist())
+        assert counts.min() > 80  # 600 draws of 5 rows
+    assert (drawn[:, :, 0] != drawn[:, :, 1]).all()  # without replacement
+    few.eval()
+    assert few._sample_negatives(product, generator) is product
+    few.train()
+    few.n_negatives = 5
+    assert few._sample_negatives(product, generator) is product
+
+
+def test_scores_are_scaled():
+    x = torch.randn(5, 3, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    scaled = objective("dv", score_scale=0.5).eval().double()(x, player="model")["local"]
+
+    class Halved(Given):  # a representation half as long has scores half as large
+        def from_local(self, local):
+            layers = super().from_local(local)
+            return layers._replace(y=layers.y / 2)
+
+    halved = objective("dv").eval().double()
+    halved.model["encoder"] = Halved()
+    torch.testing.assert_close(scaled, halved(x, player="model")["local"])
+
+
 def test_prior_term_is_zero_at_the_prior_and_positive_elsewhere():
     # at the optimal discriminator of two known densities on [0, 1]: uniform and 2 y
     grid = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
@@ -122,7 +158,7 @@ def test_prior_term_is_zero_at_the_prior_and_positive_elsewhere():
 
     class LogRatio(nn.Module):
         def forward(self, y):
-            return -(2 * y).log()
+            return -(2 * (12**-0.5 * y + 0.5)).log()  # sees standardised values
 
     matched.discriminator = LogRatio()
     y = grid.sqrt()[:, None]  # has the density 2 y
@@ -169,6 +205,9 @@ def test_priors_and_ranges(name):
     samples = PRIORS[name]((20_000, 3), generator)
     y = range_of_prior(name, 3)(5 * torch.randn(100, 3))
     radius = samples.norm(dim=1)
+    location, scale = prior_moments(name, 3)
+    torch.testing.assert_close(samples.mean(0), torch.full((3,), location), atol=0.02, rtol=0)
+    torch.testing.assert_close(samples.std(0), torch.full((3,), scale), atol=0.02, rtol=0)
     if name == "uniform":
         assert samples.mean() == pytest.approx(0.5, abs=0.01) and samples.var() == pytest.approx(
             1 / 12, abs=0.005
@@ -230,6 +269,7 @@ def test_blocks_are_three_by_three():
         {"feature_layer": "conv"},
         {"feature_layer": "fc"},
         {"augment": lambda x, generator: x.flip(3)},
+        {"local_critic": "bilinear", "score_scale": 0.2, "n_negatives": 3},
     ],
 )
 def test_options_train_on_images(options):
@@ -374,6 +414,62 @@ def test_same_seed_same_result_and_global_generator_left_alone(digits):
     assert np.abs(different.transform(X) - dim.transform(X)).max() > 1e-3
 
 
+def test_an_interrupt_keeps_what_was_trained(digits):
+    X = digits[0]
+
+    def interrupt(at):
+        steps = iter(range(10_000))
+
+        def augment(batch, generator):
+            if next(steps) == at:
+                raise KeyboardInterrupt
+            return batch
+
+        return augment
+
+    # 400 rows make 6 steps an epoch: in the second epoch, and in the first
+    dim = DIMTransformer(image_shape=(8, 8), **QUICK, augment=interrupt(8))
+    with pytest.raises(KeyboardInterrupt):
+        dim.fit(X)
+    assert dim.n_iter_ == 1 and np.isfinite(dim.transform(X)).all()
+    assert not dim.objective_.training
+    dim.partial_fit(X)
+    assert dim.n_iter_ == 2 and [row["epoch"] for row in dim.history_] == [1, 2]
+    dim.set_params(augment=interrupt(3))
+    with pytest.raises(KeyboardInterrupt):
+        dim.fit(X)
+    assert not hasattr(dim, "objective_")
+
+
+def test_bfloat16_trains_close_to_float32(digits):
+    X = digits[0]
+    options = {"image_shape": (8, 8), "alpha": 0.5, **QUICK, "max_epochs": 6}
+    full = DIMTransformer(**options).fit(X)
+    low = DIMTransformer(precision="bfloat16", **options).fit(X)
+    assert low.history_ != full.history_
+    assert all(p.dtype == torch.float32 for p in low.objective_.parameters())
+    assert low.transform(X).dtype == np.float32
+    assert low.evaluate(X)["local"] == pytest.approx(full.evaluate(X)["local"], rel=0.1)
+
+
+def test_compile_goes_to_torch(digits, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module, **k: compiled.append(module) or module)
+    dim = DIMTransformer(image_shape=(8, 8), compile=True, **QUICK).fit(digits[0][:64])
+    assert compiled == [dim.objective_]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
+def test_compiled_training_is_the_same(digits):
+    X = digits[0][:128]
+    plain, compiled = (
+        DIMTransformer(image_shape=(8, 8), compile=option, **QUICK).fit(X)
+        for option in (False, True)
+    )
+    np.testing.assert_allclose(compiled.transform(X), plain.transform(X), atol=1e-3)
+
+
 def test_pickle_and_save(digits, tmp_path):
     X, _ = digits
     dim = DIMTransformer(image_shape=(8, 8), bound="eta-dv", **QUICK).fit(X)
@@ -433,6 +529,8 @@ def test_representation_of_digits_beats_an_untrained_encoder(seed):
         ({}, lambda X: X[:3], "n_samples=3 is too few"),
         ({}, lambda X: np.where(X > 15, np.nan, X), "contains NaN"),
         ({"bound": "smile"}, None, "'bound' parameter of DIMTransformer"),
+        ({"local_critic": "dot"}, None, "'local_critic' parameter .* must be a str among"),
+        ({"precision": "float16"}, None, "'precision' parameter .* must be a str among"),
     ],
 )
 def test_bad_input(digits, options, change, message):
