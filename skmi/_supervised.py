@@ -1,6 +1,7 @@
 """Networks trained to tell a target: what probes, decoders and classifiers share."""
 
 import math
+from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,6 +18,7 @@ from skmi._rows import read_rows
 from skmi.base import (
     BaseNeuralEstimator,
     apply_in_batches,
+    check_widths,
     infer_device,
     limit_threads,
     seeded_initialization,
@@ -165,11 +167,11 @@ def stratified_order(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 class NetClassifier(ClassifierMixin, SupervisedNet):
-    """A perceptron with one hidden layer: the classifier of `mlp_probe`."""
+    """A perceptron: the classifier of `mlp_probe`."""
 
     _parameter_constraints: dict = {
         **SupervisedNet._parameter_constraints,
-        "hidden": [Interval(Integral, 1, None, closed="left")],
+        "hidden": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_norm": ["boolean"],
     }
@@ -222,10 +224,10 @@ class NetClassifier(ClassifierMixin, SupervisedNet):
         return stratified_order(target.numpy(), rng)
 
     def _make_network(self, n_in: int, seed: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Linear(n_in, self.hidden),
-            nn.BatchNorm1d(self.hidden) if self.batch_norm else nn.Identity(),
-            nn.ReLU(),
-            Dropout(self.dropout, seed),
-            nn.Linear(self.hidden, len(self.classes_)),
-        )
+        hidden = [self.hidden] if isinstance(self.hidden, Integral) else self.hidden
+        layers, widths = [], [n_in, *check_widths("hidden", hidden)]
+        for layer, (n_from, n_to) in enumerate(pairwise(widths)):
+            norm = nn.BatchNorm1d(n_to) if self.batch_norm else nn.Identity()
+            dropout = Dropout(self.dropout, seed + layer)
+            layers += [nn.Linear(n_from, n_to), norm, nn.ReLU(), dropout]
+        return nn.Sequential(*layers, nn.Linear(widths[-1], len(self.classes_)))

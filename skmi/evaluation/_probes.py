@@ -326,8 +326,9 @@ def mlp_probe(
         Representations, one a row; further dimensions are flattened.
     y : array-like of shape (n,)
         Class labels.
-    hidden : int, default=200
-        Width of the hidden layer.
+    hidden : int or tuple of int, default=200
+        Width of the hidden layer, or of each of several. InfoMax-VAE's classifier ([2]_, Table 7)
+        has ``hidden=(1000, 500, 100)`` and ``dropout=0``.
     dropout : float, default=0.1
         Part of the hidden units that is dropped in each step.
     batch_norm : bool, default=False
@@ -376,6 +377,8 @@ def mlp_probe(
     ----------
     .. [1] R. D. Hjelm et al., "Learning deep representations by mutual information estimation
        and maximization", ICLR 2019.
+    .. [2] A. Lotfi Rezaabad and S. Vishwanath, "Learning representations by maximizing mutual
+       information in variational autoencoders", ISIT 2020.
 
     Examples
     --------

@@ -105,6 +105,7 @@ def test_exclusive_or_takes_a_hidden_layer():
     assert linear_probe(Z, y, random_state=0).mean() < 0.65
     assert run(mlp_probe, Z, y, random_state=0).mean() > 0.9
     assert run(mlp_probe, Z, y, batch_norm=True, random_state=0).mean() > 0.9
+    assert mlp_probe(Z, y, hidden=(32, 16), learning_rate=0.01, random_state=0).mean() > 0.9
     assert knn_probe(Z, y, random_state=0).mean() > 0.9
 
 
@@ -260,6 +261,7 @@ def test_what_cannot_be_probed_is_refused(probe, Z, y, options, message):
         (knn_probe, {"metric": "no such"}, "metric"),
         (knn_probe, {"metric": "precomputed"}, "metric"),
         (mlp_probe, {"hidden": 0}, "hidden"),
+        (mlp_probe, {"hidden": (8, 0)}, "hidden must be a non-empty sequence"),
         (mlp_probe, {"dropout": 1.0}, "dropout"),
         (mlp_probe, {"max_epochs": 0}, "max_epochs"),
         (mlp_probe, {"device": "no such"}, "device"),
