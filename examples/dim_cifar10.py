@@ -21,7 +21,7 @@ import pandas as pd
 
 from skmi.datasets import load_cifar10
 from skmi.evaluation import linear_probe, mlp_probe
-from skmi.representation import AutoencoderTransformer, DIMTransformer
+from skmi.representation import AutoencoderTransformer, DIMTransformer, VAETransformer
 
 LAYERS = ("conv", "fc", "global")
 
@@ -38,6 +38,7 @@ def models(n_epochs, preset, coordinates):
         "DIM(L) infoNCE": DIMTransformer(**dim),
         "DIM(L) JSD": DIMTransformer(bound="jsd", **dim),
         "DIM(G)": DIMTransformer(alpha=1.0, beta=0.0, gamma=1.0, global_critic="concat", **dim),
+        "VAE": VAETransformer(64, encoder="dcgan", **shared),
         "autoencoder": AutoencoderTransformer(**shared),
         "untrained": DIMTransformer(**dim | {"max_epochs": 1, "learning_rate": 1e-12}),
     }

@@ -22,4 +22,5 @@ def test_local_information_keeps_classes():
     accuracy = accuracy["global"]
     local = accuracy["DIM(L) infoNCE"]
     assert local > accuracy["DIM(G)"] > accuracy["untrained"]
+    assert local > accuracy["VAE"]
     assert accuracy["DIM(L) + coordinates + occlusion"] > local  # Table 5
