@@ -137,7 +137,8 @@ def split_rows(cv, n_samples: int, seed: int, labels=None) -> list:
 @torch.no_grad()
 def apply_in_batches(network: nn.Module, rows: Tensor, device: str, read=lambda output: output):
     """What `read` takes of a network's output for all rows, a tensor on the CPU."""
-    network = copy.deepcopy(network).to(device)  # concurrent calls must not move one another's
+    # a copy, for concurrent calls must not move one another's
+    network = copy.deepcopy(network).to(device, memory_format=torch.channels_last)
     parts = rows.split(EVALUATION_ROWS)
     return torch.cat([read(network(part.to(device))).cpu() for part in parts])
 
@@ -230,7 +231,7 @@ class BaseNeuralEstimator(CallbackSupportMixin, BaseEstimator):
         try:
             trainer.partial_fit(fit, stop, epochs=epochs)
         finally:
-            objective.cpu().eval()
+            objective.to("cpu", memory_format=torch.contiguous_format).eval()
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return trainer
 

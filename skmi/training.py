@@ -629,7 +629,10 @@ class Trainer(skorch.NeuralNet):
 
     def initialize_module(self):
         self.n_steps_ = self.n_epochs_before_ = 0
-        return super().initialize_module()
+        super().initialize_module()
+        # convolutions of few channels are up to a third faster so; other layers are left alone
+        self.module_.to(memory_format=torch.channels_last)
+        return self
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         if iterator is None:
