@@ -573,6 +573,27 @@ def test_prior_term_moves_the_encoder_and_lowers_dependence(digits):
     assert ndm[0.1] < ndm[1e-9] - 0.1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_heavy_prior_lowers_dependence_of_more_columns(seed):
+    X, _ = load_digits(return_X_y=True)
+    ndm = {}
+    for gamma in (0.0, 0.5):
+        dim = DIMTransformer(8, gamma=gamma, image_shape=(8, 8), random_state=seed)
+        ndm[gamma] = NeuralDependencyMeasure(random_state=0).fit(dim.fit_transform(X)).ndm_
+    assert ndm[0.5] < ndm[0.0] - 0.3
+
+
+@pytest.mark.parametrize("option", [{"occlusion": True}, {"n_global_blocks": 2, "local_layer": 1}])
+def test_the_prior_is_matched_by_whole_images(option):
+    # these are what transform returns, whatever part the representations in training are of
+    X = images(64, (1, 16, 16))
+    objective = DIMTransformer(**QUICK, **option).fit(X).objective_.train()
+    rows = torch.from_numpy(X)
+    objective(rows, player="model")
+    torch.testing.assert_close(objective._y, objective.model["encoder"](rows).y.detach())
+
+
 def test_representations_take_the_range_of_the_prior_in_training_and_after(digits):
     dim = DIMTransformer(image_shape=(8, 8), **QUICK).fit(digits[0])
     objective, seen = dim.objective_, []
