@@ -38,7 +38,14 @@ def measure(pipeline, X, y):
 
 
 X, y = load_digits(return_X_y=True)
-dim = DIMTransformer(n_components=8, image_shape=(8, 8), max_epochs=18, random_state=0)
+dim = DIMTransformer(
+    n_components=8,
+    image_shape=(8, 8),
+    occlusion=False,
+    learning_rate=1e-3,
+    max_epochs=18,
+    random_state=0,
+)
 pipeline = Pipeline([("dim", dim), ("svm", LinearSVC(dual=False))])
 weights, gammas = (0, 0.1, 1), (0, 0.01, 0.1, 1)
 grid = [

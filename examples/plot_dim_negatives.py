@@ -39,7 +39,7 @@ for bound in ("infonce", "jsd", "dv"):
             gamma=0,
             n_negatives=number,
             image_shape=(8, 8),
-            max_epochs=15,
+            max_epochs=8,
             random_state=0,
         ).fit(X_train)
         svm = LinearSVC(dual=False).fit(dim.transform(X_train), y_train)
@@ -60,10 +60,7 @@ left.legend()
 plt.show()
 
 # %%
-# In accuracy, Donsker and Varadhan's bound (dv) is the lowest with 4 rows, as in the paper. InfoNCE
-# loses little, and no more than JSD: what the paper saw at its scale does not show here. At 64 rows
-# all three fall, but there they have made a sixteenth of the steps of 4 rows, which may be all of
-# it. In information, InfoNCE holds up best: with 4 rows the bounds of the other two are
-# below 0 on held-out rows. Its sum over negatives is one for each row, theirs one for all rows, so
-# that a critic whose level differs between rows costs them more. All this is one seed and
-# differences of a few hundredths of accuracy, whose standard error is about 0.01.
+# In information all three gain by negatives, as in the paper: from one other row to all 63, InfoNCE
+# goes from 0.45 to 0.75 nats, dv from 0.27 to 0.55, and JSD from 0.45 to about 0.65. JSD is not
+# spared as it is there. In accuracy they hardly differ: all lie between 0.87 and 0.90, one seed,
+# with a standard error of about 0.01.

@@ -457,7 +457,6 @@ class InfoMaxObjective(EncoderObjective):
         if self.augment is not None and self.training:
             x = self.augment(x, generator)
         layers, representations = self._encode(x, generator)
-        y = representations[-1]
         terms, loss = {}, x.new_zeros(())
         if self.alpha:
             flat = layers.conv.flatten(1)[:, :, None]
@@ -473,15 +472,20 @@ class InfoMaxObjective(EncoderObjective):
             loss = loss + self.beta * term_loss
         for task in ("absolute", "relative"):
             if task in self.model:
-                error = getattr(self, f"_{task}_error")(y, layers.local, generator)
+                error = getattr(self, f"_{task}_error")(
+                    representations[-1], layers.local, generator
+                )
                 terms[f"{task}_coordinates"] = error
                 loss = loss + error
-        return y, loss, terms
+        return layers.y, loss, terms
 
     # ------------------------------------------------------------ representations
 
     def _encode(self, x, generator) -> tuple[Layers, list[Tensor]]:
-        """All layers of x, and the representations to train; the last one meets the prior."""
+        """All layers of x, and the representations that are to tell its parts.
+
+        They may be of a part of x. What meets the prior is that of the whole, as in `transform`.
+        """
         encoder = self.model["encoder"]
         layers = encoder(x)
         if not self.training:
