@@ -1,6 +1,7 @@
-"""Networks of variational autoencoders: encoders and decoders without batch norm.
+"""Networks of variational autoencoders.
 
-A row's posterior must not depend on the other rows of its batch.
+Encoders and decoders have no batch norm, but for the encoders that they share with Deep InfoMax:
+the posterior of a row does not depend on the other rows of its batch, in training either.
 """
 
 import math
@@ -114,7 +115,10 @@ def make_vae_encoder(
     if name == "auto":
         name = "conv" if len(shape) == 3 else "mlp"
     if name == "conv" and len(shape) != 3:
-        name = "dcgan"  # whose message about shapes serves
+        raise ValueError(
+            f"encoder='conv' does not take rows of shape {tuple(shape)}. For flat images say "
+            "image_shape=(height, width) or (channels, height, width); else use encoder='mlp'."
+        )
     if name in VAE_ENCODERS:
         options = {"hidden_layer_sizes": hidden_layer_sizes, "width": width}
         return VAE_ENCODERS[name](tuple(shape), n_outputs, **options)
@@ -127,7 +131,8 @@ def make_vae_encoder(
 def perceptron_decoder(n_in, shape, *, hidden_layer_sizes, width=32) -> nn.Module:
     """Dense layers with leaky ReLU."""
     layers = mlp([n_in, *hidden_layer_sizes, math.prod(shape)], activation="leaky-relu")
-    return _initialized(layers).append(nn.Unflatten(1, tuple(shape)))
+    _initialized(layers[:-1])
+    return layers.append(nn.Unflatten(1, tuple(shape)))
 
 
 def convolutional_decoder(n_in, shape, *, hidden_layer_sizes=(), width=32) -> nn.Module:
@@ -144,7 +149,8 @@ def convolutional_decoder(n_in, shape, *, hidden_layer_sizes=(), width=32) -> nn
             nn.ConvTranspose2d(n_from, n_to, 4, stride=2, padding=1, output_padding=odd),
             nn.ReLU(),
         ]
-    return _initialized(nn.Sequential(*layers[:-1]))
+    _initialized(nn.Sequential(*layers[:-2]))
+    return nn.Sequential(*layers[:-1])
 
 
 class _MaskedConv(nn.Conv2d):

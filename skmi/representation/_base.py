@@ -195,8 +195,8 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         rows = self._validate(X, reset=reset)
         if len(rows) < 4:
             raise ValueError(
-                f"n_samples={len(rows)} is too few: an encoder learns from pairs of rows that do "
-                "not belong together. Use at least 4 rows."
+                f"n_samples={len(rows)} is too few: encoders learn from batches of several rows. "
+                "Use at least 4 rows."
             )
         return (rows,)
 
@@ -215,8 +215,9 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 )
 
     def _train(self, rows: np.ndarray, *, go_on: bool, epochs: int | None):
+        self.device_ = infer_device(self.device)
         if not go_on:
-            self.seed_, self.device_ = self._draw_seed(), infer_device(self.device)
+            self.seed_ = self._draw_seed()
             self._fit_scale(rows)
             with seeded_initialization(self.seed_):
                 self.objective_ = self._make_objective(self.row_shape_)
@@ -409,11 +410,12 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 f"X has {codes.shape[1]} columns, but the decoder takes n_components="
                 f"{self.n_components}. Transform with feature_layer='global'."
             )
-        return torch.from_numpy(codes)
+        return torch.from_numpy(np.array(codes, order="C"))
 
     def _to_units(self, rows: Tensor) -> np.ndarray:
-        """Decoded rows in the units of the data."""
-        return (rows.numpy() * self.scale_ + self.location_).astype(np.float32)
+        """Decoded rows in the units and the shape of the data."""
+        rows = (rows.numpy() * self.scale_ + self.location_).astype(np.float32)
+        return rows.reshape(-1, *self.input_shape_)
 
     def _layer(self, layers: Layers) -> Tensor:
         return layers.at(self.feature_layer)
@@ -435,7 +437,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             X = X.astype(np.float64, copy=False)  # centred first, then cast to float32
         rows = self._as_rows(X)
         if reset:
-            self.row_shape_ = rows.shape[1:]
+            self.row_shape_, self.input_shape_ = rows.shape[1:], X.shape[1:]
         elif rows.shape[1:] != tuple(self.row_shape_):
             raise ValueError(
                 f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on rows "

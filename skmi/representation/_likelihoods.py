@@ -38,21 +38,31 @@ class Gaussian(nn.Module):
     """Normal noise of one variance around what the decoder gives.
 
     The variance that is most likely given a batch is its mean squared error: training uses it,
-    and keeps a moving average for what comes after.
+    and a moving average stands for it in validation. `fit_noise` sets it once training is over.
     """
 
     def __init__(self):
         super().__init__()
         self.register_buffer("variance", torch.ones(()))
+        self.register_buffer("n_batches", torch.zeros(()))
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
         """Log-likelihood in nats of each row."""
-        output, x = output.flatten(1), x.flatten(1)
         variance = self.variance
         if self.training:
-            variance = (output - x).square().mean().clamp(min=SMALLEST_VARIANCE)
-            self.variance.lerp_(variance.detach(), MOMENTUM)
-        return normal_log_density(x, output, variance.sqrt())
+            variance = self._error(output, x)
+            self.n_batches += 1
+            self.variance.lerp_(variance.detach(), (1 / self.n_batches).clamp(min=MOMENTUM))
+        return normal_log_density(x.flatten(1), output.flatten(1), variance.sqrt())
+
+    def fit_noise(self, outputs_and_rows) -> None:
+        """Set the variance to the mean squared error over batches of decoded and true rows."""
+        totals = [(self._error(output, x) * len(x), len(x)) for output, x in outputs_and_rows]
+        errors, n_rows = zip(*totals, strict=True)
+        self.variance.copy_(sum(errors) / sum(n_rows))
+
+    def _error(self, output: Tensor, x: Tensor) -> Tensor:
+        return (output - x).square().mean().clamp(min=SMALLEST_VARIANCE)
 
     def mean(self, output: Tensor) -> Tensor:
         """What the decoder expects."""

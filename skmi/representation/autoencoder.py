@@ -72,7 +72,7 @@ class AutoencoderTransformer(BaseRepresentation):
     >>> autoencoder = AutoencoderTransformer(8, image_shape=(8, 8), max_epochs=3, patience=None)
     >>> Z = autoencoder.set_params(random_state=0).fit_transform(X)
     >>> Z.shape, autoencoder.inverse_transform(Z).shape
-    ((1797, 8), (1797, 1, 8, 8))
+    ((1797, 8), (1797, 64))
     """
 
     _parameter_constraints: dict = {
@@ -157,7 +157,7 @@ class AutoencoderTransformer(BaseRepresentation):
         Returns
         -------
         ndarray of float32 of shape (n_samples, ...)
-            In the units and, for images, the shape (channels, height, width) of the data.
+            In the units and the shape of the data.
         """
         check_is_fitted(self)
         codes = self._check_codes(X)

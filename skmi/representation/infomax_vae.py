@@ -1,6 +1,7 @@
 """InfoMax-VAE, a variational autoencoder whose codes keep information."""
 
 import copy
+import math
 import zlib
 from numbers import Integral, Real
 
@@ -11,30 +12,30 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skmi._normal import kl_to_standard_normal, normal_log_density
 from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
-from skmi.bounds import BOUNDS, Bound, get_bound, split_matrix
-from skmi.critics import Critic, make_critic
+from skmi.bounds import BOUNDS, get_bound
+from skmi.critics import make_critic
 from skmi.evaluation import importance_weighted_log_likelihood
 from skmi.exceptions import NonFiniteLossError, warn
 from skmi.networks import ENCODERS, Encoder, encoder_shapes
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
 from skmi.representation._base import BaseRepresentation
 from skmi.representation._likelihoods import LIKELIHOODS
-from skmi.representation._objective import Objective
-from skmi.representation._priors import maximum_mean_discrepancy
+from skmi.representation._vae_objective import (
+    VAEObjective,
+    is_autoregressive,
+    split_posterior,
+)
 from skmi.training import Player
 
 __all__ = ["InfoMaxVAETransformer"]
 
 #: Divergences between pairs and shuffled pairs: bounds that need the scores alone, or one eta.
-DIVERGENCES = {"kl": "nwj"} | {
-    name: name for name in BOUNDS if name not in ("a-dv", "smile", "nwj")
-}
+DIVERGENCES = {"kl": "nwj"} | {name: name for name in BOUNDS if name not in ("a-dv", "smile")}
+#: Most rows that tell the variance of the noise after training.
+NOISE_ROWS = 2**14
 #: Smallest batch in which a permutation gives other rows' codes often enough ([1], App. E).
 SMALLEST_BATCH = 10
-#: Largest logarithm of a posterior's standard deviation, either way.
-LARGEST_LOG_STD = 10.0
 
 
 class InfoMaxVAETransformer(BaseRepresentation):
@@ -69,7 +70,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
         What is to be large between pairs and permuted pairs: ``"kl"`` is the information in its
         dual form as an f-divergence, the authors' choice; ``"dv"``, ``"eta-dv"`` and
         ``"infonce"`` are other bounds on it; the others are other f-divergences through their
-        conjugates (see `skmi.bounds`).
+        conjugates (see `skmi.bounds`). ``"nwj"`` is another name of ``"kl"``. Of the registered
+        bounds a-DV and SMILE, whose losses are not minus their values, are not among them.
     mmd : float, default=0.0
         Weight :math:`\lambda` of the squared maximum mean discrepancy between codes and prior.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
@@ -80,18 +82,21 @@ class InfoMaxVAETransformer(BaseRepresentation):
     encoder : str, nn.Module or Encoder, default="auto"
         ``"mlp"``, dense layers; ``"conv"``, convolutions of stride 2; ``"auto"``, ``"conv"`` for
         images and ``"mlp"`` for rows; or an encoder of `DIMTransformer`, such as ``"dcgan"`` or
-        ``"resnet"``. A module maps a batch to 2 n_components columns, the means and the
-        logarithms of the deviations.
+        ``"resnet"``, which have batch norm. A module maps a batch to 2 n_components columns, the
+        means and the logarithms of the standard deviations; it should not draw random numbers of
+        its own, which no seed here governs.
     decoder : {"auto", "mlp", "conv", "pixelcnn"} or nn.Module, default="auto"
         ``"auto"``: ``"conv"`` for images, ``"mlp"`` for rows. ``"pixelcnn"`` is autoregressive:
         each pixel depends on those before it as well. A module maps codes to rows (logits for
-        ``"bernoulli"``).
+        ``"bernoulli"``); if it is autoregressive, see `skmi.networks.vae.PixelCNN` for what more
+        it needs.
     hidden_layer_sizes : tuple of int, default=(512, 512)
         Dense hidden layers of encoder and decoder.
     decoder_hidden_layer_sizes : tuple of int or None, default=None
         Those of the decoder, if they are others.
     encoder_width : int, default=32
-        Channels of the first convolution, and of the decoder's last hidden map.
+        Channels of the encoder's first convolution and of the decoder's last hidden map, and of
+        every layer of ``"pixelcnn"``.
     critic_hidden : tuple of int, default=(256, 256)
         Hidden layers of the critic.
     n_critic : int, default=1
@@ -175,7 +180,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
     >>> vae = InfoMaxVAETransformer(4, image_shape=(8, 8), max_epochs=3, random_state=0)
     >>> Z = vae.fit_transform(X / 16)
     >>> Z.shape, vae.inverse_transform(Z).shape, vae.sample(5, random_state=0).shape
-    ((1797, 4), (1797, 1, 8, 8), (5, 1, 8, 8))
+    ((1797, 4), (1797, 64), (5, 64))
     """
 
     _parameter_constraints: dict = {
@@ -258,6 +263,14 @@ class InfoMaxVAETransformer(BaseRepresentation):
 
     # ------------------------------------------------------------ fitting
 
+    def _check_settings(self):
+        plain = isinstance(self.encoder, nn.Module) and not isinstance(self.encoder, Encoder)
+        if plain and self.feature_layer != "global":
+            raise ValueError(
+                f"feature_layer={self.feature_layer!r} needs an encoder with such a layer, an "
+                f"skmi.networks.Encoder, got a {type(self.encoder).__name__}."
+            )
+
     def _prepare(self, X, *, reset: bool):
         (rows,) = super()._prepare(X, reset=reset)
         if self.alpha and min(self.batch_size, len(rows)) < SMALLEST_BATCH:
@@ -274,14 +287,20 @@ class InfoMaxVAETransformer(BaseRepresentation):
 
     def _train(self, rows, *, go_on, epochs):
         try:
-            return super()._train(rows, go_on=go_on, epochs=epochs)
+            super()._train(rows, go_on=go_on, epochs=epochs)
         except NonFiniteLossError as error:
-            if not self.alpha:
-                raise
-            raise NonFiniteLossError(
-                f"{error} The critic's scores may have exploded: lower alpha or "
-                "critic_learning_rate, or choose divergence='jsd', whose gradients are bounded."
-            ) from error
+            advice = "Lower learning_rate, or bring the columns of X to a common scale."
+            if self.alpha:
+                advice = (
+                    "The critic's scores may have exploded: lower alpha or critic_learning_rate, "
+                    "or choose divergence='jsd', whose gradients are bounded."
+                )
+            raise NonFiniteLossError(f"{str(error).split('. ')[0]}. {advice}") from error
+        some = self._scale(rows[:: math.ceil(len(rows) / NOISE_ROWS)])
+        self.objective_.to(self.device_)
+        self.objective_.fit_noise(part.to(self.device_) for part in some.split(EVALUATION_ROWS))
+        self.objective_.cpu()
+        return self
 
     def _players(self):
         model = Player("model", self.learning_rate, betas=tuple(self.betas))
@@ -302,7 +321,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         if self.alpha:
             critic = make_critic(
                 "concat",
-                int(np.prod(shape)),
+                math.prod(shape),
                 self.n_components,
                 hidden_layer_sizes=check_widths("critic_hidden", self.critic_hidden),
                 activation="relu",
@@ -330,7 +349,10 @@ class InfoMaxVAETransformer(BaseRepresentation):
                 hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
                 width=self.encoder_width,
             )
-        found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
+        try:
+            found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
+        except RuntimeError as error:
+            raise ValueError(f"encoder does not take rows of shape {shape}: {error}") from error
         if found != (n_outputs,):
             raise ValueError(
                 f"encoder returns rows of shape {found}, but n_components={self.n_components} "
@@ -351,18 +373,26 @@ class InfoMaxVAETransformer(BaseRepresentation):
                 hidden_layer_sizes=check_widths("decoder_hidden_layer_sizes", sizes),
                 width=self.encoder_width,
             )
-        decoder = copy.deepcopy(self.decoder)
+        if is_autoregressive(self.decoder) and not hasattr(self.decoder, "generate"):
+            raise TypeError(
+                "decoder is autoregressive but has no method generate(z, draw) that makes rows, as "
+                "skmi.networks.vae.PixelCNN has."
+            )
         arguments = [torch.zeros(2, self.n_components), torch.zeros(2, *shape)]
-        with torch.no_grad():
-            was_training = decoder.training
-            output = decoder.eval()(*arguments[: 1 + _is_autoregressive(decoder)])
-            decoder.train(was_training)
+        try:
+            with torch.no_grad():
+                trial = copy.deepcopy(self.decoder).eval()
+                output = trial(*arguments[: 1 + is_autoregressive(trial)])
+        except RuntimeError as error:
+            raise ValueError(
+                f"decoder does not take codes of shape (n, {self.n_components}): {error}"
+            ) from error
         if tuple(output.shape[1:]) != tuple(shape):
             raise ValueError(
                 f"decoder makes rows of shape {tuple(output.shape[1:])}, but those of X have "
                 f"shape {tuple(shape)}."
             )
-        return decoder
+        return copy.deepcopy(self.decoder)
 
     # ------------------------------------------------------------ reading rows
 
@@ -372,6 +402,14 @@ class InfoMaxVAETransformer(BaseRepresentation):
             bytes_ = rows.dtype == np.uint8
             fits = rows.ndim == 4 and (bytes_ or (rows.min() >= 0 and rows.max() <= 1))
             self.likelihood_ = "bernoulli" if fits else "gaussian"
+            if rows.ndim == 4 and not fits and rows.min() >= 0 and (rows == np.rint(rows)).all():
+                warn(
+                    f"X holds images of whole numbers up to {rows.max():g}, which are taken as "
+                    "measurements with Gaussian noise. If they are grey values, divide them by the "
+                    "largest that a pixel can have, or pass bytes as dtype uint8; else say "
+                    "likelihood='gaussian'.",
+                    UserWarning,
+                )
         if self.likelihood_ == "gaussian":
             super()._fit_scale(rows)
             return
@@ -448,26 +486,30 @@ class InfoMaxVAETransformer(BaseRepresentation):
         Returns
         -------
         ndarray of float32 of shape (n_samples, ...)
-            The mean of p(x|z) in the units and, for images, the shape (channels, height, width)
-            of the data. An autoregressive decoder has no such mean: rows are drawn pixel by
-            pixel, always with the same seed.
+            The mean of p(x|z) in the units and the shape of the data. An autoregressive decoder
+            has no such mean: rows are drawn pixel by pixel, always with the same seed.
         """
         check_is_fitted(self)
-        return self._decode(self._check_codes(X), seed=0)
+        return self._decode(self._check_codes(X))
 
-    def _decode(self, codes: Tensor, seed: int):
+    def _decode(self, codes: Tensor, *, noise: bool = False, seed: int = 0):
         decoder, likelihood = self.decoder_, self.objective_.model["likelihood"]
-        if _is_autoregressive(decoder):
+        likelihood = copy.deepcopy(likelihood).to(self.device_)
+        generator = torch.Generator(self.device_).manual_seed(seed)
+
+        def draw(output):
+            return likelihood.draw(output, generator)
+
+        if is_autoregressive(decoder):
             decoder = copy.deepcopy(decoder).to(self.device_)
-            generator = torch.Generator(self.device_).manual_seed(seed)
-            noise = copy.deepcopy(likelihood).to(self.device_)
             parts = [
-                decoder.generate(part.to(self.device_), lambda out: noise.draw(out, generator))
+                decoder.generate(part.to(self.device_), draw).cpu()
                 for part in codes.split(EVALUATION_ROWS)
             ]
-            rows = torch.cat([part.cpu() for part in parts])
+            rows = torch.cat(parts)
         else:
-            rows = apply_in_batches(decoder, codes, self.device_, likelihood.mean)
+            read = draw if noise else likelihood.mean
+            rows = apply_in_batches(decoder, codes, self.device_, read)
         return self._to_units(rows)
 
     def reconstruct(self, X):
@@ -484,9 +526,9 @@ class InfoMaxVAETransformer(BaseRepresentation):
             See `inverse_transform`.
         """
         means, _ = self.posterior(X)
-        return self._decode(torch.from_numpy(means), seed=0)
+        return self._decode(torch.from_numpy(means))
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples=1, random_state=None, *, noise=False):
         """Decode codes drawn from the prior.
 
         Parameters
@@ -494,18 +536,22 @@ class InfoMaxVAETransformer(BaseRepresentation):
         n_samples : int, default=1
         random_state : int, RandomState or None, default=None
             Seed of the draws.
+        noise : bool, default=False
+            Whether to draw rows from p(x|z), rather than to return its means, which vary less.
+            An autoregressive decoder always draws.
 
         Returns
         -------
         ndarray of float32 of shape (n_samples, ...)
-            See `inverse_transform`.
+            In the units and the shape of the data.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples={n_samples!r} must be a positive integer.")
         random_state = check_random_state(random_state)
         codes = random_state.standard_normal((n_samples, self.n_components)).astype(np.float32)
-        return self._decode(torch.from_numpy(codes), random_state.randint(2**31 - 1))
+        seed = random_state.randint(2**31 - 1)
+        return self._decode(torch.from_numpy(codes), noise=noise, seed=seed)
 
     def score_samples(self, X):
         r"""Importance-weighted log-likelihood of each row.
@@ -574,112 +620,20 @@ class InfoMaxVAETransformer(BaseRepresentation):
         if self.likelihood_ == "gaussian":  # of standardising
             jacobian = np.broadcast_to(np.log(self.scale_), self.row_shape_).sum()
         batches = [
-            [part.to(self.device_) for part in (x, *self._posterior(x), _own_shifts(x, uniform))]
+            (*(part.to(self.device_) for part in (x, *self._posterior(x))), _own_shifts(x, uniform))
             for x in rows.split(EVALUATION_ROWS)
         ]
-        for draw in torch.from_numpy(uniform).to(self.device_):
+        for draw in torch.from_numpy(uniform):
             weights = []
             for x, mean, std, shifts in batches:
-                noise = torch.special.ndtri((draw + shifts).frac().clamp(1e-9, 1 - 1e-9)).float()
+                noise = torch.special.ndtri((draw + shifts).frac().clamp(1e-9, 1 - 1e-9))
+                noise = noise.float().to(self.device_)
                 with torch.no_grad():
                     weights.append(objective.log_weights(x, mean, std, noise).cpu())
             yield torch.cat(weights).double().numpy()[:, None] - jacobian
 
 
-def _is_autoregressive(decoder: nn.Module) -> bool:
-    return getattr(decoder, "autoregressive", False)
-
-
 def _own_shifts(rows: Tensor, like: np.ndarray) -> Tensor:
     """Uniform numbers that each row has by its own values, to be added to draws modulo 1."""
-    generators = (np.random.default_rng(zlib.crc32(row.tobytes())) for row in rows.numpy())
+    generators = (np.random.default_rng(zlib.crc32(row.tobytes())) for row in rows.numpy() + 0.0)
     return torch.from_numpy(np.stack([rng.random(like.shape[1]) for rng in generators]))
-
-
-def split_posterior(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Means and standard deviations, from an encoder's output."""
-    means, log_stds = y.chunk(2, dim=1)
-    return means, log_stds.clamp(-LARGEST_LOG_STD, LARGEST_LOG_STD).exp()
-
-
-class VAEObjective(Objective):
-    """Minus the evidence lower bound, the information and the discrepancy, with their weights.
-
-    Parameters
-    ----------
-    model : nn.ModuleDict
-        ``encoder``, ``decoder`` and ``likelihood``.
-    critic : Critic or None
-        Of rows, flattened, and codes; None if ``alpha`` is 0.
-    bound : Bound
-        What the critic climbs, and the encoder with it.
-    alpha, beta, mmd : float
-        Weights of the information, of the divergence from the prior and of the discrepancy.
-    """
-
-    def __init__(
-        self,
-        model: nn.ModuleDict,
-        critic: Critic | None,
-        bound: Bound,
-        *,
-        alpha: float,
-        beta: float,
-        mmd: float,
-    ):
-        super().__init__()
-        self.model, self.bound = model, bound
-        self.alpha, self.beta, self.mmd = alpha, beta, mmd
-        if alpha:
-            self.critic = nn.ModuleDict({"scores": critic})
-            if bound.has_eta:
-                self.critic["eta"] = nn.ParameterList([nn.Parameter(torch.zeros(()))])
-
-    def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
-        generator = self._draws(x)
-        if player == "critic":  # after the autoencoder's step, on the codes of that step
-            value, _ = self._information(x, self._last, generator)
-            return {"loss": -value}
-        mean, std = split_posterior(self.model["encoder"](x).y)
-        z = mean + std * _noise(mean, generator)
-        log_likelihood = self._log_likelihood(x, z).mean()
-        kl = kl_to_standard_normal(mean, std).mean()
-        loss = self.beta * kl - log_likelihood
-        terms = {"log_likelihood": log_likelihood, "kl": kl}
-        if self.alpha:
-            value, terms["information"] = self._information(x, z, generator)
-            loss = loss - self.alpha * value
-            self._last = z.detach()
-        if self.mmd:
-            terms["mmd"] = maximum_mean_discrepancy(z, _noise(z, generator))
-            loss = loss + self.mmd * terms["mmd"]
-        return {"loss": loss, **terms}
-
-    def log_weights(self, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
-        """Log importance weight of one draw from the posterior of each row."""
-        z = mean + std * noise
-        prior, posterior = normal_log_density(z), normal_log_density(z, mean, std)
-        return self._log_likelihood(x, z) + prior - posterior
-
-    def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        decoder = self.model["decoder"]
-        output = decoder(z, x) if _is_autoregressive(decoder) else decoder(z)
-        return self.model["likelihood"].log_prob(output, x)
-
-    def _information(self, x: Tensor, z: Tensor, generator) -> tuple[Tensor, Tensor]:
-        """The critic's bound, and its estimate in nats, from a batch and its codes permuted."""
-        critic = self.critic["scores"]
-        x_embedding, z_embedding = critic.embed_x(x.flatten(1)), critic.embed_y(z)
-        if self.bound.contrastive:
-            joint, product = split_matrix(critic.all_pairs(x_embedding, z_embedding))
-        else:
-            cycle = torch.randperm(len(z), generator=generator, device=z.device)
-            partners = torch.empty_like(cycle).scatter_(0, cycle, cycle.roll(1))  # no fixed point
-            joint = critic.combine(x_embedding, z_embedding)
-            product = critic.combine_partners(x_embedding, z_embedding, partners[None])
-        eta = self.critic["eta"][0] if self.bound.has_eta else None
-        return self.bound.value_and_nats(joint, product, eta)
-
-
-def _noise(like: Tensor, generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator, device=like.device)

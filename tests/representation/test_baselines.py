@@ -110,8 +110,7 @@ def test_inverse_transform_restores_units_and_shapes(shape, options):
     X = 1000 + 2 * normal(64, *shape)
     baseline = clone(ALL[0]).set_params(**options).fit(X)
     rebuilt = baseline.inverse_transform(baseline.transform(X))
-    expected = (64, 1, *shape) if shape == (9, 11) else (64, *shape)
-    assert rebuilt.shape == expected and rebuilt.dtype == np.float32
+    assert rebuilt.shape == X.shape and rebuilt.dtype == np.float32
     assert np.abs(rebuilt - 1000).max() < 20 and rebuilt.std() > 0
     with pytest.raises(ValueError, match=r"X has 3 columns, but .* n_components=4"):
         baseline.inverse_transform(np.zeros((2, 3)))
