@@ -38,6 +38,7 @@ __all__ = [
     "get_bound",
     "infonce",
     "jsd",
+    "k_pair",
     "log_mean_exp",
     "nwj",
     "smile",
@@ -170,6 +171,18 @@ def infonce(joint: Tensor, product: Tensor) -> Tensor:
     return (joint_BL - candidates).mean() + math.log(product.shape[1] + 1)
 
 
+def k_pair(joint: Tensor, product: Tensor) -> Tensor:
+    r"""Minus the multi-class K-pair loss of metric learning,
+
+    .. math:: -\frac{1}{B} \sum_i \log \Bigl(1 + \sum_j e^{T(x_i, y_j) - T(x_i, y_i)}\Bigr) ,
+
+    where the sum inside runs over the K - 1 others of the row. It is `infonce` less log K, so it
+    is never above 0; in the loss of Sohn (2016) the critic is an inner product of two
+    representations by one encoder. Source: Tschannen et al. 2020, eq. 5 and App. C.
+    """
+    return -softplus(product.logsumexp(1) - joint).mean()
+
+
 def jsd(joint: Tensor, product: Tensor) -> Tensor:
     r"""Jensen-Shannon objective :math:`E_P[-sp(-T)] - E_Q[sp(T)]`, ``sp(t) = log(1 + e^t)``.
 
@@ -284,6 +297,7 @@ BOUNDS = {
         Bound("a-dv", a_dv, nats=_normalized, has_eta=True),
         Bound("infonce", infonce, nats=infonce, shift_free=True, contrastive=True),
         Bound("jsd", jsd, nats=dv, shift_free=True),
+        Bound("k-pair", k_pair, nats=infonce, shift_free=True, contrastive=True),
         Bound("smile", smile, nats=smile, loss=smile_loss, is_lower_bound=False),
     ]
 }

@@ -5,6 +5,7 @@ from skmi.representation.classifier import DIMClassifier
 from skmi.representation.cpc import CPCTransformer
 from skmi.representation.dim import DIMTransformer
 from skmi.representation.nat import NATTransformer
+from skmi.representation.two_view import TwoViewInfoMaxTransformer
 
 __all__ = [
     "AutoencoderTransformer",
@@ -12,4 +13,5 @@ __all__ = [
     "DIMClassifier",
     "DIMTransformer",
     "NATTransformer",
+    "TwoViewInfoMaxTransformer",
 ]

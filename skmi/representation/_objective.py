@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from skmi.bounds import jsd
+from skmi.bounds import Bound, jsd
 from skmi.networks import mlp
 from skmi.representation._priors import PRIORS
 
-__all__ = ["EncoderObjective"]
+__all__ = ["EncoderObjective", "value_and_nats"]
 
 #: Hidden widths of the discriminator of the prior.
 DISCRIMINATOR_WIDTHS = (1000, 200)
@@ -82,3 +82,11 @@ class EncoderObjective(nn.Module):
         """The adversary's bound on 2 JSD(prior, y) - 2 log 2 (Deep InfoMax, eq. 7)."""
         samples = PRIORS[self.prior](tuple(y.shape), generator)
         return jsd(self.discriminator(samples), self.discriminator(y))
+
+
+def value_and_nats(bound: Bound, joint: Tensor, product: Tensor, eta: Tensor | None = None):
+    """A bound's value, to climb, and its estimate in nats, of scores that start as log ratios."""
+    joint, product = joint + bound.offset, product + bound.offset
+    if bound.has_eta:
+        return bound.value(joint, product, eta), bound.nats(joint - eta, product - eta)
+    return bound.value(joint, product), bound.nats(joint, product)

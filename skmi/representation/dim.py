@@ -15,7 +15,7 @@ from skmi.bounds import Bound, get_bound, split_matrix
 from skmi.critics import as_critic, make_critic
 from skmi.networks import Layers, encoder_shapes
 from skmi.representation._base import PRIOR_CONSTRAINTS, BaseRepresentation
-from skmi.representation._objective import EncoderObjective
+from skmi.representation._objective import EncoderObjective, value_and_nats
 
 __all__ = ["DIMTransformer"]
 
@@ -451,6 +451,7 @@ class InfoMaxObjective(EncoderObjective):
     def _information(self, term, representations, features_BCL) -> tuple[Tensor, Tensor]:
         """Estimate in nats, and loss, of I(features; representation) over all pairs."""
         n_rows, _, n_places = features_BCL.shape
+        eta = self.model["etas"][term] if self.bound.has_eta else None
         features = features_BCL.movedim(1, 2).flatten(0, 1)
         values, losses = [], []
         for y in representations:
@@ -458,14 +459,8 @@ class InfoMaxObjective(EncoderObjective):
             scores = scores.view(n_rows, n_rows, n_places)
             if self.score_clip is not None:
                 scores = self.score_clip * torch.tanh(scores / self.score_clip)
-            joint, product = split_matrix(scores + self.bound.offset)
-            product = product.flatten(1)
-            if self.bound.has_eta:
-                eta = self.model["etas"][term]
-                value = self.bound.value(joint, product, eta)
-                nats = self.bound.nats(joint - eta, product - eta)
-            else:
-                value, nats = self.bound.value(joint, product), self.bound.nats(joint, product)
+            joint, product = split_matrix(scores)
+            value, nats = value_and_nats(self.bound, joint, product.flatten(1), eta)
             penalty = self.score_penalty * scores.square().mean() if self.training else 0.0
             values.append(nats.detach())
             losses.append(penalty - value)
