@@ -4,6 +4,7 @@ from skmi.representation.autoencoder import AutoencoderTransformer
 from skmi.representation.classifier import DIMClassifier
 from skmi.representation.cpc import CPCTransformer
 from skmi.representation.dim import DIMTransformer
+from skmi.representation.jigsaw import JigsawTransformer
 from skmi.representation.nat import NATTransformer
 from skmi.representation.two_view import TwoViewInfoMaxTransformer
 
@@ -12,6 +13,7 @@ __all__ = [
     "CPCTransformer",
     "DIMClassifier",
     "DIMTransformer",
+    "JigsawTransformer",
     "NATTransformer",
     "TwoViewInfoMaxTransformer",
 ]

@@ -297,9 +297,23 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         -------
         ndarray of float32 of shape (n_samples, n_features_out)
         """
-        check_is_fitted(self)
-        rows = self._scale(self._validate(X, reset=False))
+        rows = self.encoder_rows(X)
         return apply_in_batches(self.encoder_, rows, self.device_, self._layer).numpy()
+
+    def encoder_rows(self, X) -> Tensor:
+        """What the encoder gets of rows: checked, scaled, of the shape that it takes.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `transform`.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, ...)
+        """
+        check_is_fitted(self)
+        return self._scale(self._validate(X, reset=False))
 
     def score(self, X, y=None) -> float:
         """The objective on these rows, in nats, with the fitted networks.

@@ -89,4 +89,5 @@ def value_and_nats(bound: Bound, joint: Tensor, product: Tensor, eta: Tensor | N
     joint, product = joint + bound.offset, product + bound.offset
     if bound.has_eta:
         return bound.value(joint, product, eta), bound.nats(joint - eta, product - eta)
-    return bound.value(joint, product), bound.nats(joint, product)
+    value = bound.value(joint, product)
+    return value, value if bound.nats is bound.value else bound.nats(joint, product)

@@ -292,13 +292,27 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
                 f"views={_shown(self.views)} makes all views of X, so transform takes no second "
                 "argument. Use transform_views(X) for the representations of all views."
             )
+        return self._encode(0, self.encoder_rows(X))
+
+    def encoder_rows(self, X) -> Tensor:
+        """What the encoder of the first view gets of rows: checked and scaled.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `fit`; with ``views=None``, the first view.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, ...)
+        """
+        check_is_fitted(self)
         if self.views is not None:
-            rows = self._scale(self._validate(X, reset=False))
-            return self._encode(0, self.objective_.split(rows)[0])
+            return self.objective_.split(super().encoder_rows(X))[0]
         first = super()._validate(X, reset=False)
         flat = slice(math.prod(self.view_shapes_[0]))
         rows = standardize(_flat(first), self.location_[flat], self.scale_[flat])
-        return self._encode(0, rows.unflatten(1, first.shape[1:]))
+        return rows.unflatten(1, first.shape[1:])
 
     def transform_views(self, X, y=None) -> tuple[np.ndarray, ...]:
         """The representations of all views.
