@@ -232,7 +232,7 @@ COMMON, OWN = ((1, -0.5), (-0.5, 1)), ((1, 0.9), (0.9, 1))
 
 
 @_validated(batch_size=COUNT, independent=["boolean"])
-def make_dependent_batches(n_samples=1280, *, batch_size=128, independent=False, random_state=None):
+def make_dependent_batches(n_samples=1000, *, batch_size=128, independent=False, random_state=None):
     r"""Gaussian pairs that are alike within a batch: identically distributed, not independent.
 
     :math:`(X_i, Y_i) = Z + \epsilon_i`, with noise :math:`\epsilon_i` of each pair and one
@@ -248,7 +248,7 @@ def make_dependent_batches(n_samples=1280, *, batch_size=128, independent=False,
 
     Parameters
     ----------
-    n_samples : int, default=1280
+    n_samples : int, default=1000
         Number of rows; the last batch may be shorter.
     batch_size : int, default=128
         Rows with a common Z.
@@ -272,7 +272,7 @@ def make_dependent_batches(n_samples=1280, *, batch_size=128, independent=False,
     Examples
     --------
     >>> from skmi.datasets import make_dependent_batches
-    >>> X, Y, mi = make_dependent_batches(random_state=0)
+    >>> X, Y, mi = make_dependent_batches(1280, random_state=0)
     >>> X.shape, round(mi, 3)
     ((1280, 1), 0.02)
     """

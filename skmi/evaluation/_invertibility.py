@@ -83,7 +83,11 @@ def jacobian_condition_numbers(transformer, X, *, percentiles=(0, 20, 40, 60, 80
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = singular[:, 0] / singular[:, -1]
     numbers = np.where(np.isnan(numbers), np.inf, numbers)
-    return numbers if percentiles is None else np.percentile(numbers, percentiles)
+    return (
+        numbers
+        if percentiles is None
+        else np.percentile(numbers, percentiles, method="inverted_cdf")
+    )
 
 
 def _encoder_and_rows(transformer, X) -> tuple[nn.Module, Tensor]:
@@ -97,7 +101,7 @@ def _encoder_and_rows(transformer, X) -> tuple[nn.Module, Tensor]:
                 "skmi.representation, or a torch module."
             )
         encoder, rows = transformer.encoder_, transformer.encoder_rows(X)
-    return copy.deepcopy(encoder).cpu().eval(), rows
+    return copy.deepcopy(encoder).cpu().eval().requires_grad_(False), rows
 
 
 @validate_params(

@@ -20,7 +20,7 @@ __all__ = ["JigsawTransformer"]
 #: Tiles in each direction of an image, and the most runs of a sequence or of columns.
 SIDE, MOST_RUNS = 3, 9
 #: Permutations among which those that are far apart are looked for.
-POOL = 10_000
+POOL = 50_000
 #: Part of the colour images that are made grey in training, so that colour fringes give no hint.
 GREY = 2 / 3
 
@@ -102,7 +102,7 @@ class JigsawTransformer(BaseRepresentation):
     _parameter_constraints: dict = {
         **BaseRepresentation._parameter_constraints,
         "bound": [StrOptions({"eta-dv", "dv", "cross-entropy"})],
-        "n_permutations": [Interval(Integral, 2, POOL // 10, closed="both")],
+        "n_permutations": [Interval(Integral, 2, 1000, closed="both")],
         "n_shuffles": [Interval(Integral, 1, None, closed="left")],
         "tile_crop": [Interval(Real, 0, 1, closed="right")],
         "critic_width": [Interval(Integral, 1, None, closed="left")],
