@@ -155,7 +155,7 @@ def targets(mnist, seeds, epochs):
     """Figure 4 a, b: encoders at matched bounds."""
     for target in (2.0, 4.0):
         for encoder in ("mlp", "convnet"):
-            options = {"encoder": encoder, "target": target}
+            options = {"encoder": encoder, "target": target, "learning_rate": 1e-3}
             list(_report(f"{encoder} infonce target {target}", mnist, seeds, epochs, **options))
 
 
@@ -164,8 +164,12 @@ def modalities(mnist, seeds, epochs):
     for relation in ("linear", "non-linear"):
         for seed in seeds:
             rng = np.random.default_rng(seed)
-            latent = rng.normal(size=(6000, 2))
-            first, second = (_modality(latent, d, relation, rng) for d in (10, 20))
+            latent = rng.uniform(-1, 1, size=(6000, 2))
+            values = [latent, latent]
+            if relation == "non-linear":
+                circles = np.hstack([np.sin(np.pi * latent), np.cos(np.pi * latent)])
+                values = [circles, np.hstack([latent**3, np.exp(latent)])]
+            first, second = (_mixed(v, d, rng) for v, d in zip(values, (10, 20), strict=True))
             train, test = slice(5000), slice(5000, None)
             cca = CCA(2).fit(first[train], second[train])
             options = {"views": None, "max_epochs": 40, "random_state": seed}
@@ -176,13 +180,10 @@ def modalities(mnist, seeds, epochs):
             print(f"{relation:10s} seed {seed}  CCA {scores[0]:.3f}  InfoMax {scores[1]:.3f}")
 
 
-def _modality(latent, n_features, relation, rng):
-    values = latent
-    if relation == "non-linear":
-        radius = np.linalg.norm(latent, axis=1, keepdims=True)
-        values = np.concatenate([np.sin(2 * latent), np.cos(2 * latent), radius], axis=1)
+def _mixed(values, n_features, rng):
+    """Linear mixtures of some columns, with a tenth of noise."""
     mixed = values @ rng.normal(size=(values.shape[1], n_features))
-    return mixed + 0.3 * rng.normal(size=mixed.shape)
+    return mixed + 0.1 * mixed.std() * rng.normal(size=mixed.shape)
 
 
 def _recovery(Z, latent, train, test) -> float:
