@@ -20,6 +20,7 @@ in half a minute on one core.
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import NullLocator
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -56,8 +57,9 @@ for epoch in range(1, 101):
         )
 
 # %%
-# Raising the bound does not keep the encoder invertible. What it gives up is what the two halves
-# can do without.
+# The condition numbers grow about sixfold: raising the bound does not keep the encoder well
+# conditioned. The accuracy gains two hundredths, whose standard error is 0.015 on 600 images; on
+# MNIST the gain is clear (:doc:`/benchmarks`).
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
 axes[0].plot(epochs, bounds, "o-")
@@ -68,6 +70,8 @@ for k, percentile in enumerate(percentiles):
     values = [row[k] for row in numbers]
     axes[2].plot(epochs, values, color=plt.cm.viridis(k / 5), label=f"{percentile} %")
 axes[2].set(title="Condition number of the Jacobian", yscale="log")
+axes[2].set_yticks([1, 2, 5, 10], [1, 2, 5, 10])
+axes[2].yaxis.set_minor_locator(NullLocator())
 axes[2].legend(title="percentile", fontsize=8)
 for axis in axes:
     axis.set(xlabel="epochs", xscale="log")
