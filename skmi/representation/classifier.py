@@ -15,15 +15,25 @@ from torch.nn import functional as F
 from skmi._persistence import savable
 from skmi._supervised import TOLERANCE, NetClassifier
 from skmi.exceptions import warn
+from skmi.networks import Layers
 from skmi.representation._base import BaseRepresentation
 from skmi.representation.autoencoder import AutoencoderTransformer
 from skmi.representation.cpc import CPCTransformer
 from skmi.representation.dim import DIMTransformer
+from skmi.representation.jigsaw import JigsawTransformer
 from skmi.representation.nat import NATTransformer
+from skmi.representation.two_view import TwoViewInfoMaxTransformer
 
 __all__ = ["DIMClassifier"]
 
-for part in (AutoencoderTransformer, CPCTransformer, DIMTransformer, NATTransformer):
+for part in (
+    AutoencoderTransformer,
+    CPCTransformer,
+    DIMTransformer,
+    JigsawTransformer,
+    NATTransformer,
+    TwoViewInfoMaxTransformer,
+):
     savable(part)  # within a classifier
 
 
@@ -160,8 +170,8 @@ class DIMClassifier(NetClassifier):
         with self._fit_life_cycle():
             labelled, self.classes_, codes = read_labels(y)  # before the transformer's long fit
             self.transformer_ = self._fit_transformer(X, len(labelled))
-            rows = self.transformer_._validate(X, reset=False)
-            self._train(rows[labelled], torch.from_numpy(codes), F.cross_entropy, TOLERANCE)
+            rows = self.transformer_.encoder_rows(X)[torch.from_numpy(labelled)]
+            self._train(rows, torch.from_numpy(codes), F.cross_entropy, TOLERANCE)
         return self
 
     def _fit_transformer(self, X, n_labels: int) -> BaseRepresentation:
@@ -184,10 +194,10 @@ class DIMClassifier(NetClassifier):
     # ------------------------------------------------------------ the network and its inputs
 
     def _fit_inputs(self, rows):
-        return self.transformer_._scale(rows)
+        return rows  # the transformer has scaled them
 
     def _inputs(self, X):
-        return self.transformer_._scale(self.transformer_._validate(X, reset=False))
+        return self.transformer_.encoder_rows(X)
 
     def _make_network(self, n_in, seed):
         encoder = FeatureEncoder(self.transformer_, self.fine_tune)
@@ -247,10 +257,12 @@ class FeatureEncoder(nn.Module):
     def __init__(self, transformer: BaseEstimator, trainable: bool):
         super().__init__()
         self.encoder = copy.deepcopy(transformer.encoder_).requires_grad_(trainable)
-        self.feature_layer, self.trainable = transformer.feature_layer, trainable
+        self.feature_layer = getattr(transformer, "feature_layer", None)
+        self.trainable = trainable
 
     def train(self, mode: bool = True):
         return super().train(mode and self.trainable)
 
     def forward(self, rows: Tensor) -> Tensor:
-        return self.encoder(rows).at(self.feature_layer)
+        output = self.encoder(rows)
+        return output.at(self.feature_layer) if isinstance(output, Layers) else output

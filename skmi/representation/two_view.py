@@ -370,28 +370,21 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
     # ------------------------------------------------------------ networks
 
     def _check_settings(self):
-        if self.target is None:
-            return
-        if self.bound == "jsd":
+        if self.target is not None and self.bound == "jsd":
             raise ValueError(
                 "target is in nats, which bound='jsd' does not measure. Use another bound."
-            )
-        if get_bound(self.bound).contrastive and self.target >= math.log(self.batch_size):
-            raise ValueError(
-                f"target={self.target} is out of reach: with batch_size={self.batch_size}, bound="
-                f"{self.bound!r} stays below log({self.batch_size}) = "
-                f"{math.log(self.batch_size):.2f} nats. Lower it, or use batch_size > "
-                f"{math.exp(self.target):.0f}."
             )
 
     def _prepare(self, X, y, *, reset):
         (rows,) = super()._prepare(X, y, reset=reset)
+        size = min(self.batch_size, len(rows))
         contrastive = get_bound(self.bound).contrastive
-        if self.target is not None and contrastive and self.target >= math.log(len(rows)):
+        if self.target is not None and contrastive and self.target >= math.log(size):
             raise ValueError(
-                f"target={self.target} is out of reach: with {len(rows)} rows, bound="
-                f"{self.bound!r} stays below log({len(rows)}) = {math.log(len(rows)):.2f} nats. "
-                "Lower it, or use more rows."
+                f"target={self.target} is out of reach: with batches of {size} rows, bound="
+                f"{self.bound!r} stays below log({size}) = {math.log(size):.2f} nats. Lower it, or "
+                f"use batches of more than {math.exp(self.target):.0f} rows: batch_size="
+                f"{self.batch_size}, and there are {len(rows)} rows."
             )
         return (rows,)
 
@@ -604,9 +597,7 @@ def _read_view(view, name: str) -> np.ndarray:
     """A view as rows of a shape that networks see."""
     options = {"ensure_2d": False, "allow_nd": True, "dtype": "numeric"}
     rows = in_working_dtype(check_array(view, input_name=name, **options))
-    if rows.ndim == 1:
-        return rows[:, None]
-    return rows[:, None] if rows.ndim == 3 else rows
+    return rows[:, None] if rows.ndim in (1, 3) else rows  # a column; images of one channel
 
 
 def _halves(rows: np.ndarray) -> list[np.ndarray]:

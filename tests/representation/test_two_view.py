@@ -20,7 +20,7 @@ from torch import nn
 from skmi.bounds import BOUNDS
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError
 from skmi.networks import RealNVP
-from skmi.representation import TwoViewInfoMaxTransformer
+from skmi.representation import DIMClassifier, JigsawTransformer, TwoViewInfoMaxTransformer
 from skmi.representation.two_view import TWO_VIEW_BOUNDS
 
 QUICK = {"n_components": 4, "encoder_width": 8, "max_epochs": 2, "random_state": 0}
@@ -284,6 +284,18 @@ def test_pipeline_and_grid_search(digits):
     assert np.isfinite(search.fit(X).cv_results_["mean_test_score"]).all()
 
 
+def test_encoders_are_fine_tuned_by_a_classifier(digits):
+    X, y = digits
+    labels = np.where(np.arange(len(y)) < 200, y, -1)
+    for transformer in (two_view(encoder_width=64), JigsawTransformer(16, max_epochs=1)):
+        classifier = DIMClassifier(transformer, max_epochs=15, random_state=0).fit(X, labels)
+        assert classifier.score(X[200:], y[200:]) > 0.4
+        changed = X.copy()
+        changed[:, 4:] = 0
+        if isinstance(transformer, TwoViewInfoMaxTransformer):  # it sees the first view only
+            assert (classifier.predict(changed) == classifier.predict(X)).all()
+
+
 def test_same_seed_same_bits_and_global_generators_left_alone(digits):
     X, _ = digits
     states = torch.get_rng_state(), pickle.dumps(np.random.get_state())  # noqa: NPY002
@@ -349,8 +361,8 @@ def test_early_stopping_on_held_out_pairs():
         ({"views": lambda X: (X, X[1:])}, ValueError, r"X and view 2 must have the same number"),
         ({"views": None}, ValueError, r"views=None needs the views themselves"),
         ({"views": "thirds"}, ValueError, r"'views' parameter"),
-        ({"target": 5.0}, ValueError, r"batch_size=128.*log\(128\) = 4.85.*batch_size > 148"),
-        ({"target": 4.0}, ValueError, r"with 40 rows.*log\(40\) = 3.69"),
+        ({"target": 4.0}, ValueError, r"batches of 40 rows.*log\(40\) = 3.69.*more than 55"),
+        ({"target": 3.0, "batch_size": 16}, ValueError, r"log\(16\) = 2.77.*batch_size=16"),
         ({"target": 1.0, "bound": "jsd"}, ValueError, r"target is in nats"),
         ({"encoder": "convnet"}, ValueError, r"'convnet' takes images"),
         ({"encoder": ("mlp",)}, ValueError, r"encoder has 1 entries for 2 views"),
