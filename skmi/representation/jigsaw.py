@@ -20,7 +20,7 @@ __all__ = ["JigsawTransformer"]
 #: Tiles in each direction of an image, and the most runs of a sequence or of columns.
 SIDE, MOST_RUNS = 3, 9
 #: Permutations among which those that are far apart are looked for.
-POOL = 50_000
+POOL = 20_000
 #: Part of the colour images that are made grey in training, so that colour fringes give no hint.
 GREY = 2 / 3
 
@@ -199,12 +199,12 @@ def distant_permutations(n_tiles: int, n_permutations: int, seed: int) -> np.nda
 
     They are found among all, or among many random ones (Noroozi and Favaro 2016).
     """
+    generator = np.random.default_rng(seed)
     if math.factorial(n_tiles) <= POOL:
         pool = np.array(list(itertools.permutations(range(n_tiles))))
     else:
-        rows = np.tile(np.arange(n_tiles), (POOL, 1))
-        pool = np.unique(np.random.default_rng(seed).permuted(rows, axis=1), axis=0)
-    chosen = [int(np.random.default_rng(seed).integers(len(pool)))]
+        pool = generator.permuted(np.tile(np.arange(n_tiles), (POOL, 1)), axis=1)
+    chosen = [int(generator.integers(len(pool)))]
     distances = (pool != pool[chosen[0]]).sum(1)
     while len(chosen) < n_permutations:
         chosen.append(int(distances.argmax()))
