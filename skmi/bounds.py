@@ -39,6 +39,7 @@ __all__ = [
     "hellinger",
     "infonce",
     "jsd",
+    "k_pair",
     "log_mean_exp",
     "nwj",
     "pearson",
@@ -171,6 +172,18 @@ def infonce(joint: Tensor, product: Tensor) -> Tensor:
     joint_BL = joint.reshape(len(joint), -1)
     candidates = torch.logaddexp(joint_BL, product.logsumexp(1, keepdim=True))
     return (joint_BL - candidates).mean() + math.log(product.shape[1] + 1)
+
+
+def k_pair(joint: Tensor, product: Tensor) -> Tensor:
+    r"""Minus the multi-class K-pair loss of metric learning,
+
+    .. math:: -\frac{1}{B} \sum_i \log \Bigl(1 + \sum_j e^{T(x_i, y_j) - T(x_i, y_i)}\Bigr) ,
+
+    where the sum inside runs over the K - 1 others of the row. It is `infonce` less log K, so it
+    is never above 0; in the loss of Sohn (2016) the critic is an inner product of two
+    representations by one encoder. Source: Tschannen et al. 2020, eq. 5 and App. C.
+    """
+    return -softplus(product.logsumexp(1) - joint).mean()
 
 
 def jsd(joint: Tensor, product: Tensor) -> Tensor:
@@ -311,7 +324,8 @@ class Bound:
         """
         joint, product = joint + self.offset, product + self.offset
         if eta is None:
-            return self.value(joint, product), self.nats(joint, product)
+            value = self.value(joint, product)
+            return value, value if self.nats is self.value else self.nats(joint, product)
         return self.value(joint, product, eta), self.nats(joint - eta, product - eta)
 
 
@@ -332,6 +346,7 @@ BOUNDS = {
         Bound("reverse-kl", reverse_kl, nats=dv, shift_free=True),
         Bound("pearson", pearson, nats=dv, shift_free=True),
         Bound("hellinger", hellinger, nats=dv, shift_free=True),
+        Bound("k-pair", k_pair, nats=infonce, shift_free=True, contrastive=True),
         Bound("smile", smile, nats=smile, loss=smile_loss, is_lower_bound=False),
     ]
 }

@@ -20,6 +20,7 @@ from skmi.bounds import (
     get_bound,
     infonce,
     jsd,
+    k_pair,
     log_mean_exp,
     nwj,
     smile,
@@ -290,8 +291,8 @@ def test_optimal_critic_is_stationary(name):
     eta = torch.tensor([[0.4, -1.1]], dtype=torch.float64)
     critic = table.log_ratio + bound.offset + (eta if name == "a-dv" else 0)
     critic.requires_grad_()
-    if name == "infonce":
-        value = infonce(*table.contrast(critic, 3))
+    if bound.contrastive:
+        value = bound.value(*table.contrast(critic, 3))
     elif name == "a-dv":
         value = a_dv(*table.scores(critic), *table.scores(eta))
     else:
@@ -901,12 +902,38 @@ def test_smile_loss_has_the_value_of_smile_and_the_gradient_of_jsd():
     assert torch.allclose(by_product, product.sigmoid() / product.numel())
 
 
+# ------------------------------------------------------------------- metric learning
+
+
+def test_k_pair_loss_is_its_formula():
+    # Sohn 2016, eq. 7, with one encoder and inner products, written out with loops
+    generator = torch.Generator().manual_seed(3)
+    first, second = torch.randn(2, 6, 3, generator=generator, dtype=torch.float64)
+    terms = []
+    for i in range(6):
+        others = [(first[i] @ second[j] - first[i] @ second[i]).exp() for j in range(6) if j != i]
+        terms.append(torch.log(1 + torch.stack(others).sum()))
+    assert close(k_pair(*split_matrix(first @ second.T)), -torch.stack(terms).mean())
+
+
+@given(pair=pairs_of_scores(200.0))
+@random_cases
+def test_k_pair_is_infonce_up_to_a_constant(pair):
+    joint, product = (scores.clone().requires_grad_() for scores in pair)
+    losses = infonce(joint, product), k_pair(joint, product)
+    n_candidates = product.shape[1] + 1
+    assert close(losses[0] - losses[1], math.log(n_candidates), tol=1e-8)  # softplus(t > 20) is t
+    for one, other in zip(*(gradients(loss, joint, product) for loss in losses), strict=True):
+        assert torch.allclose(one, other, atol=1e-8)
+
+
 # ------------------------------------------------------------------------- registry
 
 
 def test_registry_names():
     f_divergences = {"nwj", "jsd", "reverse-kl", "pearson", "hellinger"}
-    assert set(BOUNDS) == {"dv", "eta-dv", "a-dv", "infonce", "smile"} | f_divergences
+    others = {"dv", "eta-dv", "a-dv", "infonce", "k-pair", "smile"}
+    assert set(BOUNDS) == others | f_divergences
     for name, bound in BOUNDS.items():
         assert get_bound(name) is bound and bound.name == name
 

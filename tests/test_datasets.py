@@ -19,6 +19,7 @@ from skmi.datasets import (
     held_out_tasks,
     make_additive_noise,
     make_dense_gaussian,
+    make_dependent_batches,
     make_gaussian,
     make_gaussian_chain,
     make_gaussian_classes,
@@ -39,6 +40,7 @@ BMI_TASKS, HELD_OUT_TASKS = dict(bmi_tasks()), dict(held_out_tasks())
 TASKS = BMI_TASKS | HELD_OUT_TASKS
 SAMPLERS = [
     make_additive_noise,
+    make_dependent_batches,
     make_dense_gaussian,
     make_gaussian,
     make_gaussian_chain,
@@ -259,6 +261,21 @@ def test_sparse_and_dense_correlations():
     np.testing.assert_allclose(np.corrcoef(np.hstack([X, Y]).T), expected, atol=0.04)
     assert mi == pytest.approx(np.log(1.3 * 0.7) - 0.5 * np.log(0.7**3 * 1.9))
     assert make_sparse_gaussian(n_features_x=3, correlation=0)[2] == 0
+
+
+def test_dependent_batches():
+    # each pair has the same covariance; what a batch has in common makes up half of the variance
+    for independent in (False, True):
+        X, Y, mi = make_dependent_batches(
+            200_000, batch_size=4, independent=independent, random_state=0
+        )
+        rows = np.hstack([X, Y])
+        np.testing.assert_allclose(np.cov(rows.T), [[2, 0.4], [0.4, 2]], atol=0.05)
+        assert mi == pytest.approx(-0.5 * np.log(1 - 0.2**2))
+        means = rows.reshape(-1, 4, 2).mean(1)
+        expected = [[0.5, 0.1], [0.1, 0.5]] if independent else [[1.25, -0.275], [-0.275, 1.25]]
+        np.testing.assert_allclose(np.cov(means.T), expected, atol=0.05)
+    assert len(make_dependent_batches(10, batch_size=4, random_state=0)[0]) == 10
 
 
 def test_additive_samples():

@@ -9,6 +9,7 @@ lists of tasks combine the two, as benchmarks do.
 from skmi.datasets._distributions import (
     make_additive_noise,
     make_dense_gaussian,
+    make_dependent_batches,
     make_gaussian,
     make_gaussian_chain,
     make_gaussian_classes,
@@ -52,6 +53,7 @@ __all__ = [
     "load_mnist",
     "make_additive_noise",
     "make_dense_gaussian",
+    "make_dependent_batches",
     "make_gaussian",
     "make_gaussian_chain",
     "make_gaussian_classes",

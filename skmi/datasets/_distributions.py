@@ -19,6 +19,7 @@ from skmi.datasets._transforms import normal_cdf
 __all__ = [
     "make_additive_noise",
     "make_dense_gaussian",
+    "make_dependent_batches",
     "make_gaussian",
     "make_gaussian_chain",
     "make_gaussian_classes",
@@ -224,6 +225,63 @@ def make_dense_gaussian(
         n_features_x=n_features_x,
         random_state=random_state,
     )
+
+
+#: Covariance of what the pairs of a batch have in common, and of what each has of its own.
+COMMON, OWN = ((1, -0.5), (-0.5, 1)), ((1, 0.9), (0.9, 1))
+
+
+@_validated(batch_size=COUNT, independent=["boolean"])
+def make_dependent_batches(n_samples=1000, *, batch_size=128, independent=False, random_state=None):
+    r"""Gaussian pairs that are alike within a batch: identically distributed, not independent.
+
+    :math:`(X_i, Y_i) = Z + \epsilon_i`, with noise :math:`\epsilon_i` of each pair and one
+    :math:`Z` for each ``batch_size`` successive rows ([1]_, App. E):
+
+    .. math::
+        Z \sim N\left(0, \begin{bmatrix} 1 & -0.5 \\ -0.5 & 1 \end{bmatrix}\right), \quad
+        \epsilon_i \sim N\left(0, \begin{bmatrix} 1 & 0.9 \\ 0.9 & 1 \end{bmatrix}\right) .
+
+    Each pair has covariance :math:`\Sigma_Z + \Sigma_\epsilon` and :math:`I(X; Y) = 0.02` nats,
+    but within a batch Y tells far more about which X is its own. Bounds that take their
+    negatives from the batch then exceed the information: they are bounds for independent pairs.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of rows; the last batch may be shorter.
+    batch_size : int, default=128
+        Rows with a common Z.
+    independent : bool, default=False
+        Draw Z for each row instead: the same distribution of a pair, independent pairs.
+    random_state : int, RandomState or None, default=None
+        Seed.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, 1)
+    Y : ndarray of shape (n_samples, 1)
+    mi : float
+        I(X; Y) in nats.
+
+    References
+    ----------
+    .. [1] M. Tschannen, J. Djolonga, P. K. Rubenstein, S. Gelly, M. Lucic, "On mutual information
+       maximization for representation learning", ICLR 2020.
+
+    Examples
+    --------
+    >>> from skmi.datasets import make_dependent_batches
+    >>> X, Y, mi = make_dependent_batches(1280, random_state=0)
+    >>> X.shape, round(mi, 3)
+    ((1280, 1), 0.02)
+    """
+    generator = check_random_state(random_state)
+    run = 1 if independent else batch_size
+    common = _normal(generator, -(-n_samples // run), np.array(COMMON))
+    rows = common.repeat(run, axis=0)[:n_samples] + _normal(generator, n_samples, np.array(OWN))
+    mi = gaussian_mutual_info(np.add(COMMON, OWN), 1)
+    return rows[:, :1], rows[:, 1:], mi
 
 
 # ---------------------------------------------------------------- beyond Gaussians

@@ -1,5 +1,9 @@
 """Measures of what a representation holds, computed with the representation held fixed."""
 
+from skmi.evaluation._invertibility import (
+    fit_adversarial_invertible,
+    jacobian_condition_numbers,
+)
 from skmi.evaluation._latent import (
     active_units,
     aggregate_posterior_kl,
@@ -17,7 +21,9 @@ __all__ = [
     "ReconstructionDecoder",
     "active_units",
     "aggregate_posterior_kl",
+    "fit_adversarial_invertible",
     "importance_weighted_log_likelihood",
+    "jacobian_condition_numbers",
     "kl_to_prior",
     "knn_probe",
     "latent_mutual_information",

@@ -3,14 +3,19 @@
 from skmi.networks.decoders import make_decoder
 from skmi.networks.encoders import ENCODERS, Encoder, Layers, encoder_shapes, make_encoder
 from skmi.networks.mlp import ACTIVATIONS, mlp
+from skmi.networks.views import VIEW_ENCODERS, RealNVP, ResidualMLP, make_view_encoder
 
 __all__ = [
     "ACTIVATIONS",
     "ENCODERS",
+    "VIEW_ENCODERS",
     "Encoder",
     "Layers",
+    "RealNVP",
+    "ResidualMLP",
     "encoder_shapes",
     "make_decoder",
     "make_encoder",
+    "make_view_encoder",
     "mlp",
 ]

@@ -5,7 +5,9 @@ from skmi.representation.classifier import DIMClassifier
 from skmi.representation.cpc import CPCTransformer
 from skmi.representation.dim import DIMTransformer
 from skmi.representation.infomax_vae import InfoMaxVAETransformer
+from skmi.representation.jigsaw import JigsawTransformer
 from skmi.representation.nat import NATTransformer
+from skmi.representation.two_view import TwoViewInfoMaxTransformer
 from skmi.representation.vae import BetaVAETransformer, InfoVAETransformer, VAETransformer
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "DIMTransformer",
     "InfoMaxVAETransformer",
     "InfoVAETransformer",
+    "JigsawTransformer",
     "NATTransformer",
+    "TwoViewInfoMaxTransformer",
     "VAETransformer",
 ]

@@ -164,7 +164,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             ``max_epochs``.
         """
         go_on = self.warm_start and hasattr(self, "objective_")
-        return self._prepare_and_train(X, go_on=go_on)
+        return self._prepare_and_train(X, y, go_on=go_on)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -184,15 +184,15 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         -------
         self
         """
-        return self._prepare_and_train(X, go_on=hasattr(self, "objective_"), epochs=1)
+        return self._prepare_and_train(X, y, go_on=hasattr(self, "objective_"), epochs=1)
 
-    def _prepare(self, X, *, reset: bool):
+    def _prepare(self, X, y, *, reset: bool):
         if not reset:
             self._check_unchanged()
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas={self.betas!r} must be two numbers from 0 to 1, without 1.")
         self._check_settings()
-        rows = self._validate(X, reset=reset)
+        rows = self._validate(X, y, reset=reset)
         if len(rows) < 4:
             raise ValueError(
                 f"n_samples={len(rows)} is too few: encoders learn from batches of several rows. "
@@ -327,12 +327,11 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         -------
         ndarray of float32 of shape (n_samples, n_features_out)
         """
-        check_is_fitted(self)
-        return self._apply_encoder(self._validate(X, reset=False), self._layer)
+        return self._apply_encoder(self.encoder_rows(X), self._layer)
 
-    def _apply_encoder(self, rows: np.ndarray, read) -> np.ndarray:
-        """What `read` takes of all layers, as columns for each of the validated rows."""
-        return apply_in_batches(self.encoder_, self._scale(rows), self.device_, read).numpy()
+    def _apply_encoder(self, rows: Tensor, read) -> np.ndarray:
+        """What `read` takes of all layers, as columns for each of the encoder's rows."""
+        return apply_in_batches(self.encoder_, rows, self.device_, read).numpy()
 
     def _transform_layers(self, X, names) -> dict[str, np.ndarray]:
         """What `transform` gives for each ``feature_layer``, with one pass of the rows."""
@@ -341,11 +340,26 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         for view, name in zip(views, names, strict=True):
             view.feature_layer = name
         columns = self._apply_encoder(
-            self._validate(X, reset=False),
+            self.encoder_rows(X),
             lambda layers: torch.cat([view._layer(layers) for view in views], dim=1),
         )
         ends = np.cumsum([view._n_features_out for view in views])
         return dict(zip(names, np.split(columns, ends[:-1], axis=1), strict=True))
+
+    def encoder_rows(self, X) -> Tensor:
+        """What the encoder gets of rows: checked, scaled, of the shape that it takes.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `transform`.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, ...)
+        """
+        check_is_fitted(self)
+        return self._scale(self._validate(X, reset=False))
 
     def score(self, X, y=None) -> float:
         """The objective on these rows, in nats, with the fitted networks.
@@ -367,15 +381,17 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         float
             Higher is better.
         """
-        return -self.evaluate(X)["loss"]
+        return -self.evaluate(X, y)["loss"]
 
-    def evaluate(self, X) -> dict[str, float]:
+    def evaluate(self, X, y=None) -> dict[str, float]:
         """The terms of the objective on these rows.
 
         Parameters
         ----------
         X : array-like
             As in `score`.
+        y : None
+            Ignored.
 
         Returns
         -------
@@ -384,7 +400,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             errors count with their weights, and information with its weight, negatively.
         """
         check_is_fitted(self)
-        rows = self._scale(self._validate(X, reset=False))
+        rows = self._scale(self._validate(X, y, reset=False))
         if len(rows) < 2:
             raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
         objective, totals = copy.deepcopy(self.objective_).to(self.device_), {}
@@ -428,14 +444,12 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     # ------------------------------------------------------------ reading rows
 
-    def _validate(self, X, *, reset: bool) -> np.ndarray:
+    def _validate(self, X, y=None, *, reset: bool) -> np.ndarray:
         """X as rows of the shape that networks see, in its own dtype where that is uint8."""
         X = validate_data(
             self, X, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
         )
-        if X.dtype not in (np.uint8, np.float32):
-            X = X.astype(np.float64, copy=False)  # centred first, then cast to float32
-        rows = self._as_rows(X)
+        rows = self._as_rows(in_working_dtype(X))
         if reset:
             self.row_shape_, self.input_shape_ = rows.shape[1:], X.shape[1:]
         elif rows.shape[1:] != tuple(self.row_shape_):
@@ -479,14 +493,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self.encoder == "conv1d"
 
     def _fit_scale(self, rows: np.ndarray) -> None:
-        """Location and scale of each column, or of each channel."""
-        axes = (0, *range(2, rows.ndim))
-        location = rows.mean(axes, dtype=np.float64, keepdims=True)[0]
-        with np.errstate(over="ignore"):
-            scale = rows.std(axes, dtype=np.float64, keepdims=True)[0]
-        if not np.isfinite(scale).all():
-            raise ValueError("X has values too large to standardise. Scale it first.")
-        self._keep_scale(location, scale, rows.dtype)
+        self._keep_scale(*location_and_scale(rows), rows.dtype)
 
     def _keep_scale(self, location, scale, dtype) -> None:
         digits = np.finfo(dtype if dtype == np.float64 else np.float32).eps
@@ -497,10 +504,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.scale_ = np.where(scale <= tiny, 1.0, scale)
 
     def _scale(self, rows: np.ndarray) -> Tensor:
-        dtype = np.float64 if rows.dtype == np.float64 else np.float32
-        scaled = np.subtract(rows, self.location_.astype(dtype), dtype=dtype)
-        scaled /= self.scale_.astype(dtype)
-        return torch.from_numpy(scaled.astype(np.float32, copy=False))
+        return standardize(rows, self.location_, self.scale_)
 
     # ------------------------------------------------------------ conventions
 
@@ -523,3 +527,27 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             objective = self._make_objective(tuple(fitted["row_shape_"]))
         objective.load_state_dict(fitted["objective_"])
         return fitted | {"objective_": objective.eval(), "_training_state": None}
+
+
+def in_working_dtype(X: np.ndarray) -> np.ndarray:
+    """X itself if it is uint8 or float32, else as float64: centred first, then cast to float32."""
+    return X if X.dtype in (np.uint8, np.float32) else X.astype(np.float64, copy=False)
+
+
+def location_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column, or of each channel, to broadcast over a row."""
+    axes = (0, *range(2, rows.ndim))
+    location = rows.mean(axes, dtype=np.float64, keepdims=True)[0]
+    with np.errstate(over="ignore"):
+        scale = rows.std(axes, dtype=np.float64, keepdims=True)[0]
+    if not np.isfinite(scale).all():
+        raise ValueError("X has values too large to standardise. Scale it first.")
+    return location, scale
+
+
+def standardize(rows: np.ndarray, location: np.ndarray, scale: np.ndarray) -> Tensor:
+    """Rows less their location over their scale, a float32 tensor."""
+    dtype = np.float64 if rows.dtype == np.float64 else np.float32
+    scaled = np.subtract(rows, location.astype(dtype), dtype=dtype)
+    scaled /= scale.astype(dtype)
+    return torch.from_numpy(scaled.astype(np.float32, copy=False))

@@ -15,15 +15,25 @@ from torch.nn import functional as F
 from skmi._persistence import savable
 from skmi._supervised import TOLERANCE, NetClassifier
 from skmi.exceptions import warn
+from skmi.networks import Layers
 from skmi.representation._base import BaseRepresentation
 from skmi.representation.autoencoder import AutoencoderTransformer
 from skmi.representation.cpc import CPCTransformer
 from skmi.representation.dim import DIMTransformer
+from skmi.representation.jigsaw import JigsawTransformer
 from skmi.representation.nat import NATTransformer
+from skmi.representation.two_view import TwoViewInfoMaxTransformer
 
 __all__ = ["DIMClassifier"]
 
-for part in (AutoencoderTransformer, CPCTransformer, DIMTransformer, NATTransformer):
+for part in (
+    AutoencoderTransformer,
+    CPCTransformer,
+    DIMTransformer,
+    JigsawTransformer,
+    NATTransformer,
+    TwoViewInfoMaxTransformer,
+):
     savable(part)  # within a classifier
 
 
@@ -161,8 +171,8 @@ class DIMClassifier(NetClassifier):
         with self._fit_life_cycle():
             labelled, self.classes_, codes = read_labels(y)  # before the transformer's long fit
             self.transformer_ = self._fit_transformer(X, len(labelled))
-            rows = self.transformer_._validate(X, reset=False)
-            self._train(rows[labelled], torch.from_numpy(codes), F.cross_entropy, TOLERANCE)
+            rows = self.transformer_.encoder_rows(X)[torch.from_numpy(labelled)]
+            self._train(rows, torch.from_numpy(codes), F.cross_entropy, TOLERANCE)
         return self
 
     def _fit_transformer(self, X, n_labels: int) -> BaseRepresentation:
@@ -186,11 +196,11 @@ class DIMClassifier(NetClassifier):
 
     def _fit_inputs(self, rows):
         if self.fine_tune:
-            return self.transformer_._scale(rows)
+            return rows  # the transformer has scaled them
         return torch.from_numpy(self.transformer_._apply_encoder(rows, self.transformer_._layer))
 
     def _inputs(self, X):
-        return self._fit_inputs(self.transformer_._validate(X, reset=False))
+        return self._fit_inputs(self.transformer_.encoder_rows(X))
 
     def _make_network(self, n_in, seed):
         head = super()._make_network(self.transformer_._n_features_out, seed)
@@ -241,7 +251,8 @@ class FeatureEncoder(nn.Module):
     def __init__(self, transformer: BaseEstimator):
         super().__init__()
         self.encoder = copy.deepcopy(transformer.encoder_)
-        self.feature_layer = transformer.feature_layer
+        self.feature_layer = getattr(transformer, "feature_layer", None)
 
     def forward(self, rows: Tensor) -> Tensor:
-        return self.encoder(rows).at(self.feature_layer)
+        output = self.encoder(rows)
+        return output.at(self.feature_layer) if isinstance(output, Layers) else output

@@ -519,6 +519,7 @@ class InfoMaxObjective(EncoderObjective):
     def _information(self, term, representations, features_BCL, generator) -> tuple[Tensor, Tensor]:
         """Estimate in nats, and loss, of I(features; representation) over all pairs."""
         n_rows, _, n_places = features_BCL.shape
+        eta = self.model["etas"][term] if self.bound.has_eta else None
         features = features_BCL.movedim(1, 2).flatten(0, 1)
         values, losses = [], []
         for y in representations:
@@ -528,7 +529,6 @@ class InfoMaxObjective(EncoderObjective):
                 scores = self.score_clip * torch.tanh(scores / self.score_clip)
             joint, product = split_matrix(scores)
             product = self._sample_negatives(product, generator).flatten(1)
-            eta = self.model["etas"][term] if self.bound.has_eta else None
             value, nats = self.bound.value_and_nats(joint, product, eta)
             penalty = self.score_penalty * scores.square().mean() if self.training else 0.0
             values.append(nats.detach())

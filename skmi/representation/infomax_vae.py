@@ -271,8 +271,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
                 f"skmi.networks.Encoder, got a {type(self.encoder).__name__}."
             )
 
-    def _prepare(self, X, *, reset: bool):
-        (rows,) = super()._prepare(X, reset=reset)
+    def _prepare(self, X, y, *, reset: bool):
+        (rows,) = super()._prepare(X, y, reset=reset)
         if self.alpha and min(self.batch_size, len(rows)) < SMALLEST_BATCH:
             what = f"batch_size={self.batch_size}"
             if len(rows) < self.batch_size:
@@ -471,8 +471,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         means, stds : ndarray of float32 of shape (n_samples, n_components)
             What the measures of `skmi.evaluation` take.
         """
-        check_is_fitted(self)
-        means, stds = self._posterior(self._scale(self._validate(X, reset=False)))
+        means, stds = self._posterior(self.encoder_rows(X))
         return means.numpy(), stds.numpy()
 
     def inverse_transform(self, X):
@@ -612,8 +611,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         ndarray of float64 of shape (n_samples, 1)
             Those of one draw for each row, `n_draws` times.
         """
-        check_is_fitted(self)
-        rows = self._scale(self._validate(X, reset=False))
+        rows = self.encoder_rows(X)
         uniform = check_random_state(random_state).uniform(size=(n_draws, self.n_components))
         objective = copy.deepcopy(self.objective_).to(self.device_)
         jacobian = 0.0
