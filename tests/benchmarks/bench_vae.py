@@ -1,12 +1,12 @@
-"""Variational autoencoders: a step beside pythae's, memory over epochs, InfoMax-VAE's tables.
+"""Variational autoencoders: a training step beside pythae's, and memory over epochs.
 
-Run with ``python tests/benchmarks/bench_vae.py speed`` (needs pythae), ``memory``, or
-``mnist PATH [--tables 1 2] [--rows 10000] [--epochs 60] [--seeds 0 1 2] [--jobs 2]``, with MNIST
-as `skmi.datasets.load_mnist` reads it.
+Run with ``python tests/benchmarks/bench_vae.py speed`` (needs pythae) or ``memory``. The tables of
+InfoMax-VAE are in ``examples/infomax_vae_mnist.py`` and ``examples/infomax_vae_cifar10.py``.
 """
 
-import argparse
+import resource
 import statistics
+import sys
 import tempfile
 import time
 import tracemalloc
@@ -14,26 +14,13 @@ import warnings
 from functools import partialmethod
 
 import numpy as np
-import pandas as pd
 import torch
-from joblib import Parallel, delayed
 from torch import nn
 from tqdm.std import tqdm
 
-from skmi.datasets import load_mnist
-from skmi.evaluation import active_units, kl_to_prior, latent_mutual_information
-from skmi.representation import (
-    BetaVAETransformer,
-    InfoMaxVAETransformer,
-    InfoVAETransformer,
-    VAETransformer,
-)
+from skmi.representation import InfoMaxVAETransformer, VAETransformer
 
 N_PAIRS = 7
-#: Table 1: convolutions, the authors' weight of the information for them.
-CONVOLUTIONAL = {"n_components": 20, "encoder_width": 28}
-#: Tables 2 and 3: dense layers, a decoder of more and more of them.
-DENSE = {"n_components": 20, "encoder": "mlp", "decoder": "mlp"}
 
 
 def images(n_rows):
@@ -115,98 +102,16 @@ def speed():
 
 
 def memory():
-    X, sizes = images(300), []
+    X = images(300)
     for n_epochs in (5, 25):
         tracemalloc.start()
         InfoMaxVAETransformer(8, encoder_width=4, max_epochs=n_epochs, random_state=0).fit(X)
-        sizes.append(tracemalloc.get_traced_memory()[0] / 1024)
+        heap = tracemalloc.get_traced_memory()[0] / 1024
         tracemalloc.stop()
-    print(f"Python heap after 5 epochs {sizes[0]:.0f} KiB, after 25 {sizes[1]:.0f} KiB")
-
-
-# ----------------------------------------------------------------------- the tables
-
-
-def models(table):
-    """The transformers of a table, by name."""
-    if table == "1":
-        family = {
-            "VAE": VAETransformer(),
-            "beta-VAE": BetaVAETransformer(),
-            "InfoVAE": InfoVAETransformer(),
-            "InfoMax-VAE": InfoMaxVAETransformer(alpha=20.0),
-        }
-        return {name: vae.set_params(**CONVOLUTIONAL) for name, vae in family.items()}
-    depths = {
-        f"{name}, {depth} layers": vae.set_params(decoder_hidden_layer_sizes=(512,) * depth)
-        for depth in (2, 4, 10)
-        for name, vae in {
-            "VAE": VAETransformer(**DENSE),
-            "InfoMax-VAE": InfoMaxVAETransformer(**DENSE),
-        }.items()
-    }
-    return {k: vae.set_params(likelihood="bernoulli") for k, vae in depths.items()}
-
-
-def measure(name, vae, seed, path, n_rows, n_epochs, n_test):
-    """What Tables 1 to 3 have of a model, on test images."""
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    mnist = load_mnist(path)
-    X, X_test = mnist.X_train[:n_rows], mnist.X_test[:n_test]
-    vae.set_params(random_state=seed, max_epochs=n_epochs)
-    start = time.perf_counter()
-    vae.fit(X)
-    seconds = time.perf_counter() - start
-    means, stds = vae.posterior(X_test)
-    row = {
-        "model": name,
-        "seed": seed,
-        "log-likelihood": vae.score(X_test),
-        "MI, mixture": latent_mutual_information(means, stds, random_state=0),
-        "MI, critic": vae.evaluate(X_test).get("information", np.nan),
-        "KL": kl_to_prior(means, stds),
-        "AU": active_units(means),
-        "minutes": seconds / 60,
-    }
-    row["MI, MINE"] = latent_mutual_information(
-        means, stds, X_test.reshape(len(X_test), -1), method="neural", random_state=0
-    )
-    print({k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
-    return row
-
-
-def mnist(options):
-    jobs = [
-        delayed(measure)(
-            name, vae, seed, options.path, options.rows, options.epochs, options.test_rows
-        )
-        for seed in options.seeds
-        for table in options.tables
-        for name, vae in models(table).items()
-        if options.only is None or name in options.only
-    ]
-    rows = pd.DataFrame(Parallel(n_jobs=options.jobs)(jobs))
-    print(rows.groupby("model", sort=False).mean().drop(columns="seed").round(2).to_string())
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"after {n_epochs} epochs: Python heap {heap:.0f} KiB, peak {peak:.0f} MiB")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("speed")
-    commands.add_parser("memory")
-    tables = commands.add_parser("mnist")
-    tables.add_argument("path")
-    tables.add_argument("--tables", nargs="+", default=["1"], choices=["1", "2"])
-    tables.add_argument("--only", nargs="+", help="names of models")
-    tables.add_argument("--rows", type=int, default=10_000)
-    tables.add_argument("--test-rows", type=int, default=2000)
-    tables.add_argument("--epochs", type=int, default=60)
-    tables.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    tables.add_argument("--jobs", type=int, default=2)
-    options = parser.parse_args()
     warnings.simplefilter("ignore")
-    if options.command == "mnist":
-        mnist(options)
-    else:
-        {"speed": speed, "memory": memory}[options.command]()
+    {"speed": speed, "memory": memory}[sys.argv[1]]()
