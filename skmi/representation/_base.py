@@ -34,6 +34,7 @@ FEWEST_STOP_ROWS = 16
 #: Parameters that may change between one training and the next.
 FREE_PARAMETERS = {
     "batch_size",
+    "averaging",
     "betas",
     "critic_learning_rate",
     "device",
@@ -41,6 +42,7 @@ FREE_PARAMETERS = {
     "learning_rate",
     "max_epochs",
     "n_critic",
+    "n_draws",
     "n_importance_samples",
     "patience",
     "random_state",
@@ -98,9 +100,13 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _make_objective(self, shape: tuple[int, ...]) -> EncoderObjective:
         raise NotImplementedError
 
-    def _batch_tensors(self, rows: Tensor, indices: Tensor) -> list[Tensor]:
-        """What the objective is called with a batch of: rows, and perhaps which they are."""
-        return [rows]
+    def _batch_tensors(self, rows: Tensor, indices: Tensor, *targets: Tensor) -> list[Tensor]:
+        """What the objective is called with a batch of: rows, their targets, or which they are."""
+        return [rows, *targets]
+
+    def _trainer_options(self) -> dict:
+        """Further options of the `Trainer`."""
+        return {}
 
     def _check_settings(self) -> None:
         """Complain of parameters that do not go together, before any work."""
@@ -196,7 +202,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                     f"{now[name]!r}. Set it back, or fit anew with warm_start=False."
                 )
 
-    def _train(self, rows: np.ndarray, *, go_on: bool, epochs: int | None):
+    def _train(self, rows: np.ndarray, *targets: Tensor, go_on: bool, epochs: int | None):
         if not go_on:
             self.seed_, self.device_ = self._draw_seed(), infer_device(self.device)
             self._fit_scale(rows)
@@ -217,13 +223,17 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                     UserWarning,
                 )
                 n_stop = 0
+        stop, fit = (
+            self._batch_tensors(tensor[part], part, *(target[part] for target in targets))
+            for part in (order[:n_stop], order[n_stop:])
+        )
         batch_size = min(self._setting("batch_size"), len(rows) - n_stop)
         trainer = self._run_trainer(
             self.objective_,
-            self._batch_tensors(tensor[order[n_stop:]], order[n_stop:]),
-            self._batch_tensors(tensor[order[:n_stop]], order[:n_stop]) if n_stop else None,
+            fit,
+            stop if n_stop else None,
             rows,
-            None,
+            *(targets or [None]),
             state=self._training_state,
             epochs=epochs,
             callbacks=[_SeedNoise()],
@@ -232,6 +242,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             validation_batch_size=batch_size,
             tolerance=self.tolerance,
             seed=self.seed_,
+            **self._trainer_options(),
         )
         self._training_state = trainer.training_state()
         self._record(trainer.history)
@@ -341,12 +352,15 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             errors count with their weights, and information with its weight, negatively.
         """
         check_is_fitted(self)
-        rows = self._scale(self._validate(X, reset=False))
+        return self._terms_of(self._scale(self._validate(X, reset=False)))
+
+    def _terms_of(self, rows: Tensor, *targets: Tensor, batch_size: int | None = None):
+        """The terms of the objective on scaled rows."""
         if len(rows) < 2:
             raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
         objective, totals = copy.deepcopy(self.objective_).to(self.device_), {}
-        n_batches = count_batches(len(rows), self._setting("batch_size"))
-        tensors = self._batch_tensors(rows, torch.arange(len(rows)))
+        n_batches = count_batches(len(rows), batch_size or self._setting("batch_size"))
+        tensors = self._batch_tensors(rows, torch.arange(len(rows)), *targets)
         with torch.no_grad():
             for batch in zip(*(t.tensor_split(n_batches) for t in tensors), strict=True):
                 terms = objective(*(t.to(self.device_) for t in batch), player="model")

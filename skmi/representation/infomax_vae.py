@@ -13,15 +13,20 @@ from torch import Tensor, nn
 
 from skmi._normal import kl_to_standard_normal, normal_log_density
 from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
-from skmi.bounds import BOUNDS, Bound, get_bound, split_matrix
-from skmi.critics import Critic, make_critic
+from skmi.bounds import BOUNDS, get_bound
+from skmi.critics import make_critic
 from skmi.evaluation import importance_weighted_log_likelihood
 from skmi.exceptions import NonFiniteLossError, warn
 from skmi.networks import ENCODERS, Encoder, encoder_shapes
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
 from skmi.representation._base import BaseRepresentation
 from skmi.representation._likelihoods import LIKELIHOODS
-from skmi.representation._objective import Objective
+from skmi.representation._objective import (
+    InformationCritic,
+    Objective,
+    gaussian_noise,
+    warn_of_small_batches,
+)
 from skmi.representation._priors import maximum_mean_discrepancy
 from skmi.training import Player
 
@@ -31,8 +36,6 @@ __all__ = ["InfoMaxVAETransformer"]
 DIVERGENCES = {"kl": "nwj"} | {
     name: name for name in BOUNDS if name not in ("a-dv", "smile", "nwj")
 }
-#: Smallest batch in which a permutation gives other rows' codes often enough ([1], App. E).
-SMALLEST_BATCH = 10
 #: Largest logarithm of a posterior's standard deviation, either way.
 LARGEST_LOG_STD = 10.0
 
@@ -260,16 +263,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
 
     def _prepare(self, X, *, reset: bool):
         (rows,) = super()._prepare(X, reset=reset)
-        if self.alpha and min(self.batch_size, len(rows)) < SMALLEST_BATCH:
-            what = f"batch_size={self.batch_size}"
-            if len(rows) < self.batch_size:
-                what = f"n_samples={len(rows)}"
-            warn(
-                f"{what} is few for alpha={self.alpha}: within a batch of fewer than "
-                f"{SMALLEST_BATCH} rows, permuted codes tell the critic little. Use batches of "
-                "64 or more, or alpha=0.",
-                UserWarning,
-            )
+        if self.alpha:
+            warn_of_small_batches(self.batch_size, len(rows), f"alpha={self.alpha}", "alpha=0")
         return (rows,)
 
     def _train(self, rows, *, go_on, epochs):
@@ -300,44 +295,24 @@ class InfoMaxVAETransformer(BaseRepresentation):
         )
         critic = None
         if self.alpha:
-            critic = make_critic(
+            scores = make_critic(
                 "concat",
                 int(np.prod(shape)),
                 self.n_components,
                 hidden_layer_sizes=check_widths("critic_hidden", self.critic_hidden),
                 activation="relu",
             )
-        return VAEObjective(
-            model,
-            critic,
-            get_bound(DIVERGENCES[self.divergence]),
-            alpha=self.alpha,
-            beta=self.beta,
-            mmd=self.mmd,
-        )
+            critic = InformationCritic(scores, get_bound(DIVERGENCES[self.divergence]))
+        return VAEObjective(model, critic, alpha=self.alpha, beta=self.beta, mmd=self.mmd)
 
     def _make_encoder(self, shape):
-        n_outputs = 2 * self.n_components
-        if isinstance(self.encoder, nn.Module):
-            encoder = copy.deepcopy(self.encoder)
-            if not isinstance(encoder, Encoder):
-                encoder = Encoder(nn.Identity(), nn.Identity(), nn.Identity(), encoder)
-        else:
-            encoder = make_vae_encoder(
-                self.encoder,
-                shape,
-                n_outputs,
-                hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
-                width=self.encoder_width,
-            )
-        found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
-        if found != (n_outputs,):
-            raise ValueError(
-                f"encoder returns rows of shape {found}, but n_components={self.n_components} "
-                f"needs {n_outputs} columns: the means of the codes, then the logarithms of their "
-                "deviations."
-            )
-        return encoder
+        return make_code_encoder(
+            self.encoder,
+            shape,
+            self.n_components,
+            hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
+            width=self.encoder_width,
+        )
 
     def _make_decoder(self, shape):
         if not isinstance(self.decoder, nn.Module):
@@ -586,6 +561,30 @@ class InfoMaxVAETransformer(BaseRepresentation):
             yield torch.cat(weights).double().numpy()[:, None] - jacobian
 
 
+def make_code_encoder(
+    encoder: str | nn.Module, shape, n_components: int, *, posterior: bool = True, **options
+) -> Encoder:
+    """An encoder by name or a copy of a module, from rows of a shape to posteriors or codes.
+
+    Posteriors are the means of the codes, then as many columns for their deviations.
+    """
+    n_outputs = (1 + posterior) * n_components
+    if isinstance(encoder, nn.Module):
+        encoder = copy.deepcopy(encoder)
+        if not isinstance(encoder, Encoder):
+            encoder = Encoder(nn.Identity(), nn.Identity(), nn.Identity(), encoder)
+    else:
+        encoder = make_vae_encoder(encoder, shape, n_outputs, **options)
+    found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
+    if found != (n_outputs,):
+        what = ": first the means of the codes, then their deviations" if posterior else ""
+        raise ValueError(
+            f"encoder returns rows of shape {found}, but n_components={n_components} needs "
+            f"{n_outputs} columns{what}."
+        )
+    return encoder
+
+
 def _is_autoregressive(decoder: nn.Module) -> bool:
     return getattr(decoder, "autoregressive", False)
 
@@ -609,10 +608,8 @@ class VAEObjective(Objective):
     ----------
     model : nn.ModuleDict
         ``encoder``, ``decoder`` and ``likelihood``.
-    critic : Critic or None
-        Of rows, flattened, and codes; None if ``alpha`` is 0.
-    bound : Bound
-        What the critic climbs, and the encoder with it.
+    critic : InformationCritic or None
+        Climbs its bound, and the encoder with it; None if ``alpha`` is 0.
     alpha, beta, mmd : float
         Weights of the information, of the divergence from the prior and of the discrepancy.
     """
@@ -620,38 +617,33 @@ class VAEObjective(Objective):
     def __init__(
         self,
         model: nn.ModuleDict,
-        critic: Critic | None,
-        bound: Bound,
+        critic: InformationCritic | None,
         *,
         alpha: float,
         beta: float,
         mmd: float,
     ):
         super().__init__()
-        self.model, self.bound = model, bound
+        self.model, self.critic = model, critic
         self.alpha, self.beta, self.mmd = alpha, beta, mmd
-        if alpha:
-            self.critic = nn.ModuleDict({"scores": critic})
-            if bound.has_eta:
-                self.critic["eta"] = nn.ParameterList([nn.Parameter(torch.zeros(()))])
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         generator = self._draws(x)
         if player == "critic":  # after the autoencoder's step, on the codes of that step
-            value, _ = self._information(x, self._last, generator)
+            value, _ = self.critic(x, self._last, generator)
             return {"loss": -value}
         mean, std = split_posterior(self.model["encoder"](x).y)
-        z = mean + std * _noise(mean, generator)
+        z = mean + std * gaussian_noise(mean, generator)
         log_likelihood = self._log_likelihood(x, z).mean()
         kl = kl_to_standard_normal(mean, std).mean()
         loss = self.beta * kl - log_likelihood
         terms = {"log_likelihood": log_likelihood, "kl": kl}
         if self.alpha:
-            value, terms["information"] = self._information(x, z, generator)
+            value, terms["information"] = self.critic(x, z, generator)
             loss = loss - self.alpha * value
             self._last = z.detach()
         if self.mmd:
-            terms["mmd"] = maximum_mean_discrepancy(z, _noise(z, generator))
+            terms["mmd"] = maximum_mean_discrepancy(z, gaussian_noise(z, generator))
             loss = loss + self.mmd * terms["mmd"]
         return {"loss": loss, **terms}
 
@@ -665,21 +657,3 @@ class VAEObjective(Objective):
         decoder = self.model["decoder"]
         output = decoder(z, x) if _is_autoregressive(decoder) else decoder(z)
         return self.model["likelihood"].log_prob(output, x)
-
-    def _information(self, x: Tensor, z: Tensor, generator) -> tuple[Tensor, Tensor]:
-        """The critic's bound, and its estimate in nats, from a batch and its codes permuted."""
-        critic = self.critic["scores"]
-        x_embedding, z_embedding = critic.embed_x(x.flatten(1)), critic.embed_y(z)
-        if self.bound.contrastive:
-            joint, product = split_matrix(critic.all_pairs(x_embedding, z_embedding))
-        else:
-            cycle = torch.randperm(len(z), generator=generator, device=z.device)
-            partners = torch.empty_like(cycle).scatter_(0, cycle, cycle.roll(1))  # no fixed point
-            joint = critic.combine(x_embedding, z_embedding)
-            product = critic.combine_partners(x_embedding, z_embedding, partners[None])
-        eta = self.critic["eta"][0] if self.bound.has_eta else None
-        return self.bound.value_and_nats(joint, product, eta)
-
-
-def _noise(like: Tensor, generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator, device=like.device)
