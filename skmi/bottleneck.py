@@ -93,8 +93,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     critic_hidden : tuple of int, default=(512, 512)
         Hidden layers of the critic, with ELU activations.
     critic_noise : tuple of float, default=(0.3, 0.5)
-        Deviations of the noise that is added, in training, to the inputs and to the hidden layers
-        of the critic.
+        Deviations of the noise that is added, in training, to the inputs of the critic, which
+        have deviation 1, and to its hidden layers.
     n_critic : int, default=1
         Steps of the critic on each batch.
     n_draws : int, default=12
@@ -644,6 +644,9 @@ class GaussianNoise(nn.Module):
 class StatisticsNetwork(ConcatCritic):
     """A perceptron on [x, z] with noise at every layer (MINE, Table 15).
 
+    Codes are standardised first: their scale is the encoder's, and if they grew they would drown
+    the noise and leave the perceptron's range.
+
     Parameters
     ----------
     n_x, n_z : int
@@ -657,7 +660,7 @@ class StatisticsNetwork(ConcatCritic):
     def __init__(self, n_x: int, n_z: int, hidden_layer_sizes, noise_std):
         super().__init__(n_x, n_z, hidden_layer_sizes, activation="elu")
         at_inputs, at_hidden = noise_std
-        self.noise = GaussianNoise(at_inputs)
+        self.noise, self.standardize = GaussianNoise(at_inputs), nn.BatchNorm1d(n_z, affine=False)
         layers = []
         for layer in self.head:
             layers += [layer] if isinstance(layer, nn.Linear) else [layer, GaussianNoise(at_hidden)]
@@ -667,7 +670,7 @@ class StatisticsNetwork(ConcatCritic):
         return super().embed_x(self.noise(x))
 
     def embed_y(self, y):
-        return super().embed_y(self.noise(y))
+        return super().embed_y(self.noise(self.standardize(y)))
 
 
 class BottleneckObjective(Objective):
