@@ -6,6 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from scipy.stats import entropy
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
@@ -21,7 +22,7 @@ from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
 from skmi.bounds import get_bound
 from skmi.critics import ConcatCritic
 from skmi.evaluation._latent import mixture_information
-from skmi.exceptions import NonFiniteLossError
+from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
 from skmi.networks import Encoder
 from skmi.networks.vae import VAE_ENCODERS
 from skmi.representation._base import BaseRepresentation
@@ -38,6 +39,8 @@ __all__ = ["InformationBottleneckClassifier"]
 
 #: Bounds on mutual information that a critic climbs and an encoder may descend, in nats.
 INFORMATION_BOUNDS = ("dv", "eta-dv", "infonce", "nwj")
+#: How far, in nats, what the critic finds may fall short of what the classifier reads.
+LOOSE = 0.1
 #: Smallest standard deviation of Gaussian codes.
 SMALLEST_STD = 1e-6
 #: Rows that are compared at once, and draws from their codes, for `compression_`.
@@ -162,8 +165,11 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     both learning rates 1e-4, ``betas=(0.5, 0.999)``, ``averaging=0.999`` and 200 epochs. Critic
     and noise of the critic are those of [1]_, Table 15, by default.
 
-    A lower bound that is lowered is not a guarantee: the encoder may hide from the critic what it
-    keeps. No bound here certifies much more than the logarithm of the rows of a batch.
+    A lower bound that is lowered is no guarantee: the encoder may hide from the critic what it
+    keeps. With Gaussian noise ``compression_`` tells, and with any noise a warning, if the codes
+    say more of the classes than all that the critic finds. The critic needs many steps; on small
+    data raise ``n_critic``. No bound but ``"vib"`` shows much more than the logarithm of the
+    number of rows of a batch.
 
     References
     ----------
@@ -289,7 +295,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         -----
         ConvergenceWarning
             If there is `patience`, and the objective was still falling on held-out rows after
-            ``max_epochs``.
+            ``max_epochs``; or if the codes tell more of the classes than all that the critic
+            finds in them.
         """
         go_on = self.warm_start and hasattr(self, "objective_")
         return self._prepare_and_train(X, y, None, go_on=go_on)
@@ -364,7 +371,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
                 f"{error} The critic's scores may have exploded: lower critic_learning_rate or "
                 "beta, or use bound='vib'."
             ) from error
-        self.compression_ = self._measure_compression(self._scale(rows), codes)
+        self._measure_compression(self._scale(rows), codes, warn_if_loose=epochs is None)
         return self
 
     @property
@@ -411,14 +418,24 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             width=self.encoder_width,
         )
 
-    def _measure_compression(self, rows: Tensor, codes: Tensor) -> float:
+    def _measure_compression(self, rows: Tensor, codes: Tensor, *, warn_if_loose: bool) -> None:
+        self.compression_ = float("nan")
+        if self._has_critic:
+            batch_size = self.batch_size if self.bound == "infonce" else COMPRESSION_ROWS
+            terms = self._terms_of(rows, codes, batch_size=batch_size)
+            self.compression_ = terms["information"]
+            relevance = entropy(np.bincount(codes)) - terms["cross_entropy"]
+            if warn_if_loose and self.compression_ < relevance - LOOSE:
+                warn(
+                    f"The critic finds {self.compression_:.2f} nats in the codes, but the "
+                    f"classifier reads {relevance:.2f} of the classes in them: the encoder hides "
+                    "what it keeps. Lower beta or learning_rate, raise n_critic or "
+                    "critic_learning_rate, set critic_noise=(0, 0), or use bound='vib'.",
+                    ConvergenceWarning,
+                )
         if self.encoder_noise == "gaussian":
             means, stds = (values.astype(np.float64) for values in self._posterior(rows))
-            return mixture_information(means, stds, COMPRESSION_DRAWS, self.seed_)
-        if not self._has_critic:
-            return float("nan")
-        batch_size = self.batch_size if self.bound == "infonce" else COMPRESSION_ROWS
-        return self._terms_of(rows, codes, batch_size=batch_size)["information"]
+            self.compression_ = mixture_information(means, stds, COMPRESSION_DRAWS, self.seed_)
 
     # ------------------------------------------------------------ using the networks
 
