@@ -23,7 +23,7 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn import functional as F
 
-from skmi import InformationBottleneckClassifier, mutual_info
+from skmi import InformationBottleneckClassifier
 from skmi.bottleneck import INFORMATION_BOUNDS, BottleneckObjective, GaussianNoise
 from skmi.evaluation import latent_mutual_information
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError
@@ -147,7 +147,7 @@ def test_noise_of_the_critic_is_for_training_only():
     assert torch.equal(layer.eval()(x), x)
     fitted = bottleneck().fit(normal(40, 4), labels(normal(40, 4)))
     stds = [m.std for m in fitted.objective_.critic.modules() if isinstance(m, GaussianNoise)]
-    assert stds == [0.3, 0.5]  # of the inputs, and of the one hidden layer
+    assert sorted(stds) == [0.3, 0.5]  # of the inputs, and of the one hidden layer
 
 
 def test_codes_are_compared_whatever_their_scale():
@@ -210,7 +210,8 @@ def test_codes_that_are_drawn_have_that_information(noise):
     options |= {"encoder": encoder, "max_epochs": 1, "critic_hidden": (8,)}
     fitted = InformationBottleneckClassifier(**FROZEN, **options).fit(X, labels(X))
     Z = fitted.sample_codes(X, random_state=0)
-    assert mutual_info(X, Z, random_state=0).estimate == pytest.approx(np.log(2), abs=0.1)
+    rho2 = [np.corrcoef(X[:, d], Z[:, d])[0, 1] ** 2 for d in range(2)]
+    assert -np.log1p(-np.array(rho2)).sum() / 2 == pytest.approx(np.log(2), abs=0.1)
     np.testing.assert_allclose(fitted.transform(X), fitted._scale(X), atol=1e-4)  # without noise
 
 
@@ -232,11 +233,12 @@ def test_information_falls_with_beta_and_is_never_less_than_relevance(digits):
     assert compression[-1] < 2.5 and fits[0].score(X, y) > 0.95
 
 
+@pytest.mark.filterwarnings("ignore:The critic finds")
 def test_the_critics_information_falls_with_beta(digits):
-    X, y = digits
+    X, y = digits[0][:1000], digits[1][:1000]
     options = {"encoder_noise": "additive", "noise_std": 1.0, "critic_noise": (0, 0)}
-    options |= {"critic_hidden": (64,), "hidden_layer_sizes": (64,), "max_epochs": 20}
-    fits = [bottleneck(beta, **options, n_critic=2).fit(X, y) for beta in (1e-3, 0.3, 3.0)]
+    options |= {"critic_hidden": (64,), "hidden_layer_sizes": (64,), "batch_size": 50}
+    fits = [bottleneck(beta, **options, max_epochs=20).fit(X, y) for beta in (1e-3, 1.0, 10.0)]
     assert (np.diff([fit.compression_ for fit in fits]) < -0.1).all()
 
 
@@ -252,20 +254,28 @@ def test_latent_measures_take_its_posterior(digits):
 # ------------------------------------------------------------------------- accuracy
 
 
-@pytest.mark.parametrize("options", [{"bound": "vib"}, {"encoder_noise": "additive"}])
-def test_as_good_as_a_perceptron_of_its_size(digits, options):
-    X, y = digits
-    options |= {"hidden_layer_sizes": (128,), "n_components": 32, "critic_hidden": (64,)}
+def compare_with_a_perceptron(X, y, **options):
+    """Mean accuracies over three splits, of the bottleneck and of a net of its size."""
     scores = []
     for seed in range(3):
         parts = train_test_split(X, y, test_size=0.3, random_state=seed, stratify=y)
         X_train, X_test, y_train, y_test = parts
-        perceptron = make_pipeline(StandardScaler(), MLPClassifier((128, 32), random_state=seed))
-        classifier = bottleneck(1e-3, **options, max_epochs=40).set_params(random_state=seed)
-        scores.append(
-            [c.fit(X_train, y_train).score(X_test, y_test) for c in (classifier, perceptron)]
-        )
-    ours, theirs = np.mean(scores, axis=0)
+        options |= {"random_state": seed}
+        ours = InformationBottleneckClassifier(hidden_layer_sizes=(128,), **options)
+        theirs = make_pipeline(StandardScaler(), MLPClassifier((128, 32), random_state=seed))
+        scores.append([c.fit(X_train, y_train).score(X_test, y_test) for c in (ours, theirs)])
+    return np.mean(scores, axis=0)
+
+
+def test_as_good_as_a_perceptron_of_its_size(digits):
+    ours, theirs = compare_with_a_perceptron(*digits, bound="vib")
+    assert ours >= theirs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", ["additive", "propagated"])
+def test_as_good_as_a_perceptron_with_a_critic(digits, noise):
+    ours, theirs = compare_with_a_perceptron(*digits, encoder_noise=noise, critic_hidden=(128, 128))
     assert ours >= theirs
 
 
@@ -372,7 +382,8 @@ def test_in_a_pipeline_and_a_grid_search(digits):
     pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"), bottleneck())
     grid = {"informationbottleneckclassifier__beta": [0.0, 1e-3, 10.0]}
     grid |= {"informationbottleneckclassifier__bound": ["vib"]}
-    pipeline.set_params(informationbottleneckclassifier__max_epochs=20)
+    options = {"max_epochs": 20, "batch_size": 20, "learning_rate": 1e-2}
+    pipeline[-1].set_params(**options)
     search = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
     scores = search.cv_results_["mean_test_score"]
     assert scores[:2].min() > 0.6 > 0.3 > scores[2]  # a beta that leaves no information
@@ -465,7 +476,7 @@ def test_a_critic_that_is_misled_is_warned_of(digits):
 def test_exploding_critic():
     X = normal(200, 4)
     with pytest.raises(NonFiniteLossError, match="lower critic_learning_rate or beta"):
-        bottleneck(critic_learning_rate=1e9, max_epochs=50).fit(X, labels(X))
+        bottleneck(bound="nwj", critic_learning_rate=1e3, max_epochs=20).fit(X, labels(X))
 
 
 def test_wrong_calls():
@@ -476,7 +487,7 @@ def test_wrong_calls():
     fitted = bottleneck(warm_start=True).fit(X, labels(X))
     with pytest.raises(ValueError, match="3 features"):
         fitted.predict(X[:, :3])
-    with pytest.raises(ValueError, match="beta was 0.1 when the networks were built"):
+    with pytest.raises(ValueError, match=r"beta was 0\.1 when the networks were built"):
         fitted.set_params(beta=0.2).fit(X, labels(X))
     with pytest.raises(ValueError, match=r"y holds \[5\]"):
         fitted.evaluate(X, np.where(labels(X), 5, 0))
@@ -509,6 +520,7 @@ def test_plane_of_estimators():
 
 @pytest.mark.usefixtures("close_figures")
 @pytest.mark.parametrize("patience", [None, 5])
+@pytest.mark.filterwarnings("ignore:The objective was still rising")
 def test_plane_of_epochs(patience):
     X = normal(300, 4)
     fitted = bottleneck(bound="vib", max_epochs=4, patience=patience).fit(X, labels(X))
