@@ -325,7 +325,9 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     def _prepare(self, X, y, classes=None, *, reset: bool):
         (rows,) = super()._prepare(X, reset=reset)
         if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but y is None.")
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
         y = column_or_1d(y, warn=True)
         check_consistent_length(rows, y)
         if reset:
@@ -428,8 +430,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             if warn_if_loose and self.compression_ < relevance - LOOSE:
                 warn(
                     f"The critic finds {self.compression_:.2f} nats in the codes, but the "
-                    f"classifier reads {relevance:.2f} of the classes in them: the encoder hides "
-                    "what it keeps. Lower beta or learning_rate, raise n_critic or "
+                    f"classifier reads {relevance:.2f} of the classes in them: it has "
+                    "learned too little, or is misled by the encoder. Lower beta or learning_rate, raise n_critic or "
                     "critic_learning_rate, set critic_noise=(0, 0), or use bound='vib'.",
                     ConvergenceWarning,
                 )

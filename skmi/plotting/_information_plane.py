@@ -178,8 +178,11 @@ class InformationPlaneDisplay:
         (self.line_,) = ax.plot(self.compression, self.relevance, **options)
         order = np.arange(len(self.compression))
         ax.scatter(self.compression, self.relevance, c=order, cmap=cmap, s=20, zorder=3)
-        for x, y, label in zip(self.compression, self.relevance, self.labels or [], strict=False):
-            ax.annotate(label, (x, y), (4, -10), textcoords="offset points", fontsize="small")
+        for k, label in enumerate(self.labels or []):
+            point, above = (self.compression[k], self.relevance[k]), k % 2
+            place = (-4, 6) if above else (4, -10)
+            options = {"textcoords": "offset points", "ha": "right" if above else "left"}
+            ax.annotate(label, point, place, fontsize="small", **options)
         right = max(1.1 * np.max(self.compression), 1.2 * self.entropy)
         corners = [0, self.entropy, right]
         heights = np.minimum(corners, self.entropy)
