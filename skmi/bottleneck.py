@@ -430,9 +430,10 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             if warn_if_loose and self.compression_ < relevance - LOOSE:
                 warn(
                     f"The critic finds {self.compression_:.2f} nats in the codes, but the "
-                    f"classifier reads {relevance:.2f} of the classes in them: it has "
-                    "learned too little, or is misled by the encoder. Lower beta or learning_rate, raise n_critic or "
-                    "critic_learning_rate, set critic_noise=(0, 0), or use bound='vib'.",
+                    f"classifier reads {relevance:.2f} of the classes in them: it has learned too "
+                    "little, or is misled by the encoder. Lower beta or learning_rate, raise "
+                    "n_critic or critic_learning_rate, set critic_noise=(0, 0), or use "
+                    "bound='vib'.",
                     ConvergenceWarning,
                 )
         if self.encoder_noise == "gaussian":
@@ -613,8 +614,8 @@ class NoisyEncoder(nn.Module):
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Means and standard deviations of Gaussian codes.
 
-        Deviations are those of [2]_ of `InformationBottleneckClassifier`, less their offset: they
-        grow linearly with the encoder's output, and are near 1 at the start.
+        Deviations grow linearly with the encoder's output, and are near 1 at the start (those of
+        Alemi et al. start near 0, and codes at full information).
         """
         means, raw = self.encoder(x).y.chunk(2, dim=1)
         return means, F.softplus(raw) + SMALLEST_STD
@@ -727,8 +728,8 @@ class BottleneckObjective(Objective):
         if self.critic is not None:
             value, information = self.critic(x, z, generator)
             self._last = z.detach()
-        loss = cross_entropy = F.cross_entropy(self.model["head"](z), y)
+        cross_entropy = F.cross_entropy(self.model["head"](z), y)
         if not self.beta:
-            return {"loss": loss, "cross_entropy": cross_entropy}
+            return {"loss": cross_entropy, "cross_entropy": cross_entropy}
         loss = cross_entropy + self.beta * value
         return {"loss": loss, "cross_entropy": cross_entropy, "information": information}

@@ -181,8 +181,8 @@ class InformationPlaneDisplay:
         for k, label in enumerate(self.labels or []):
             point, above = (self.compression[k], self.relevance[k]), k % 2
             place = (-4, 6) if above else (4, -10)
-            options = {"textcoords": "offset points", "ha": "right" if above else "left"}
-            ax.annotate(label, point, place, fontsize="small", **options)
+            text = {"textcoords": "offset points", "ha": "right" if above else "left"}
+            ax.annotate(label, point, place, fontsize="small", **text)
         right = max(1.1 * np.max(self.compression), 1.2 * self.entropy)
         corners = [0, self.entropy, right]
         heights = np.minimum(corners, self.entropy)
