@@ -533,8 +533,11 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         return self._posterior(self._scale(self._validate(X, reset=False)))
 
     def _posterior(self, rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        both = apply_in_batches(GaussianCodes(self.encoder_), rows, self.device_)
-        return tuple(values.numpy() for values in both.chunk(2, dim=1))
+        output = apply_in_batches(
+            self.encoder_.encoder, rows, self.device_, lambda layers: layers.y
+        )
+        means, stds = read_posterior(output)
+        return means.numpy(), stds.numpy()
 
     def evaluate(self, X, y) -> dict[str, float]:
         """The terms of the objective on these rows.
@@ -557,8 +560,6 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         rows, y = self._validate(X, reset=False), column_or_1d(y, warn=True)
         check_consistent_length(rows, y)
         return self._terms_of(self._scale(rows), torch.from_numpy(self._codes(y)))
-
-    score = ClassifierMixin.score
 
     def _layer(self, codes):
         return codes
@@ -612,24 +613,18 @@ class NoisyEncoder(nn.Module):
         return next(self.codes(x, [x.new_zeros(1)]))
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and standard deviations of Gaussian codes.
-
-        Deviations grow linearly with the encoder's output, and are near 1 at the start (those of
-        Alemi et al. start near 0, and codes at full information).
-        """
-        means, raw = self.encoder(x).y.chunk(2, dim=1)
-        return means, F.softplus(raw) + SMALLEST_STD
+        """Means and standard deviations of Gaussian codes."""
+        return read_posterior(self.encoder(x).y)
 
 
-class GaussianCodes(nn.Module):
-    """Means and standard deviations of Gaussian codes, side by side."""
+def read_posterior(output: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations of Gaussian codes, from an encoder's output.
 
-    def __init__(self, encoder: NoisyEncoder):
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat(self.encoder.posterior(x), dim=1)
+    Deviations grow linearly with the output, and are near 1 at the start. (Those of Alemi et al.
+    start near 0, where codes keep all and a critic sees no way to less.)
+    """
+    means, raw = output.chunk(2, dim=1)
+    return means, F.softplus(raw) + SMALLEST_STD
 
 
 class AverageOverDraws(nn.Module):
