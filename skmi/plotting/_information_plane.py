@@ -164,6 +164,7 @@ class InformationPlaneDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
+            Where to draw.
         cmap : str, default="viridis"
             Colours of the points, in their order.
         **options
@@ -179,9 +180,8 @@ class InformationPlaneDisplay:
         order = np.arange(len(self.compression))
         ax.scatter(self.compression, self.relevance, c=order, cmap=cmap, s=20, zorder=3)
         for k, label in enumerate(self.labels or []):
-            point, above = (self.compression[k], self.relevance[k]), k % 2
-            place = (-4, 6) if above else (4, -10)
-            text = {"textcoords": "offset points", "ha": "right" if above else "left"}
+            point, place = (self.compression[k], self.relevance[k]), (0, 6) if k % 2 else (4, -10)
+            text = {"textcoords": "offset points", "ha": "center" if k % 2 else "left"}
             ax.annotate(label, point, place, fontsize="small", **text)
         right = max(1.1 * np.max(self.compression), 1.2 * self.entropy)
         corners = [0, self.entropy, right]
