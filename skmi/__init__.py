@@ -1,6 +1,7 @@
 """Mutual information estimation and maximisation with neural networks, for scikit-learn."""
 
 from skmi._version import __version__
+from skmi.bottleneck import InformationBottleneckClassifier
 from skmi.dependence import IndependenceTestResult, NeuralDependencyMeasure, independence_test
 from skmi.information import (
     ConditionalMIEstimator,
@@ -20,6 +21,7 @@ __all__ = [
     "ConditionalMIEstimator",
     "EtaDVEstimator",
     "IndependenceTestResult",
+    "InformationBottleneckClassifier",
     "KLDivergenceResult",
     "KernelEtaDV",
     "MINEEstimator",

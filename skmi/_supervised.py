@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -26,10 +27,22 @@ from skmi.base import (
 from skmi.exceptions import ConvergenceWarning, warn
 from skmi.training import EPOCH_ROWS, Player, auto_batch_size, count_stop_rows
 
-__all__ = ["NetClassifier", "SupervisedNet", "stratified_order"]
+__all__ = ["NetClassifier", "SupervisedNet", "read_classes", "stratified_order"]
 
 #: Smallest fall of the cross-entropy, in nats, that counts as an improvement.
 TOLERANCE = 1e-3
+
+
+def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The classes that labels are of, at least two, and the number of each label's class."""
+    check_classification_targets(y)
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds one class, {classes.tolist()[0]!r}; at least two are needed to tell them "
+            "apart."
+        )
+    return classes, codes
 
 
 class SupervisedObjective(nn.Module):

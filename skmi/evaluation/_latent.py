@@ -339,10 +339,7 @@ def latent_mutual_information(
             f"{names} are for method='neural'; method='mixture' needs the posteriors only. Leave "
             "them out, or set method='neural'."
         )
-    z, rows = _draw(means, stds, n_draws, random_state)
-    own = normal_log_density(z, *(torch.from_numpy(values[rows]) for values in (means, stds)))
-    ceiling = math.log(len(means))
-    value = (own - _log_mixture(z, means, stds)).mean().item()
+    value, ceiling = mixture_information(means, stds, n_draws, random_state), math.log(len(means))
     if value > ceiling - SATURATED:
         warn(
             f"I = {value:.2f} nats is all that {len(means)} rows can show, log n = {ceiling:.2f}: "
@@ -350,10 +347,17 @@ def latent_mutual_information(
             "models by kl_to_prior and aggregate_posterior_kl.",
             SaturationWarning,
         )
-    return min(value, ceiling)
+    return value
 
 
 # ---------------------------------------------------------- densities of the posteriors
+
+
+def mixture_information(means, stds, n_draws, random_state) -> float:
+    """Mean of log q(z|x) / q(z) over draws from the posteriors, at most the logarithm of N."""
+    z, rows = _draw(means, stds, n_draws, random_state)
+    own = normal_log_density(z, *(torch.from_numpy(values[rows]) for values in (means, stds)))
+    return min((own - _log_mixture(z, means, stds)).mean().item(), math.log(len(means)))
 
 
 def _draw(means, stds, n_draws, random_state) -> tuple[Tensor, np.ndarray]:

@@ -5,12 +5,14 @@ from skmi.plotting._displays import (
     MutualInfoDisplay,
     MutualInfoMatrixDisplay,
 )
+from skmi.plotting._information_plane import InformationPlaneDisplay
 from skmi.plotting._latents import ImageGridDisplay, LatentDisplay
 from skmi.plotting._representations import NearestNeighboursDisplay, RepresentationDisplay
 
 __all__ = [
     "ImageGridDisplay",
     "IndependenceTestDisplay",
+    "InformationPlaneDisplay",
     "LatentDisplay",
     "MutualInfoDisplay",
     "MutualInfoMatrixDisplay",

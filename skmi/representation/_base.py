@@ -34,6 +34,7 @@ FEWEST_STOP_ROWS = 16
 #: Parameters that may change between one training and the next.
 FREE_PARAMETERS = {
     "batch_size",
+    "averaging",
     "betas",
     "critic_learning_rate",
     "compile",
@@ -42,6 +43,7 @@ FREE_PARAMETERS = {
     "learning_rate",
     "max_epochs",
     "n_critic",
+    "n_draws",
     "n_importance_samples",
     "patience",
     "precision",
@@ -116,9 +118,13 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _make_objective(self, shape: tuple[int, ...]) -> EncoderObjective:
         raise NotImplementedError
 
-    def _batch_tensors(self, rows: Tensor, indices: Tensor) -> list[Tensor]:
-        """What the objective is called with a batch of: rows, and perhaps which they are."""
-        return [rows]
+    def _batch_tensors(self, rows: Tensor, indices: Tensor, *targets: Tensor) -> list[Tensor]:
+        """What the objective is called with a batch of: rows, their targets, or which they are."""
+        return [rows, *targets]
+
+    def _trainer_options(self) -> dict:
+        """Further options of the `Trainer`."""
+        return {}
 
     def _check_settings(self) -> None:
         """Complain of parameters that do not go together, before any work."""
@@ -214,7 +220,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                     f"{now[name]!r}. Set it back, or fit anew with warm_start=False."
                 )
 
-    def _train(self, rows: np.ndarray, *, go_on: bool, epochs: int | None):
+    def _train(self, rows: np.ndarray, *targets: Tensor, go_on: bool, epochs: int | None):
         self.device_ = infer_device(self.device)
         if not go_on:
             self.seed_ = self._draw_seed()
@@ -238,14 +244,15 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         if n_stop:
             order = torch.from_numpy(np.random.default_rng(self.seed_).permutation(len(rows)))
             stop, indices = order[:n_stop], order[n_stop:]
-            held_out, tensor = self._batch_tensors(tensor[stop], stop), tensor[indices]
+            held_out = self._batch_tensors(tensor[stop], stop, *(t[stop] for t in targets))
+            tensor = tensor[indices]
         batch_size = min(self._setting("batch_size"), len(tensor))
         trainer = self._run_trainer(
             self.objective_,
-            self._batch_tensors(tensor, indices),
+            self._batch_tensors(tensor, indices, *(t[indices] for t in targets)),
             held_out,
             rows,
-            None,
+            *(targets or [None]),
             state=self._training_state,
             epochs=epochs,
             callbacks=[_SeedNoise(), _KeepRecord(self)],
@@ -256,6 +263,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             precision=getattr(self, "precision", "float32"),
             compile=getattr(self, "compile", False),
             seed=self.seed_,
+            **self._trainer_options(),
         )
         if n_stop and not trainer.stopped_early_:
             warn(
@@ -400,12 +408,15 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             errors count with their weights, and information with its weight, negatively.
         """
         check_is_fitted(self)
-        rows = self._scale(self._validate(X, y, reset=False))
+        return self._terms_of(self._scale(self._validate(X, y, reset=False)))
+
+    def _terms_of(self, rows: Tensor, *targets: Tensor, batch_size: int | None = None):
+        """The terms of the objective on scaled rows."""
         if len(rows) < 2:
             raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
         objective, totals = copy.deepcopy(self.objective_).to(self.device_), {}
-        n_batches = count_batches(len(rows), self._setting("batch_size"))
-        tensors = self._batch_tensors(rows, torch.arange(len(rows)))
+        n_batches = count_batches(len(rows), batch_size or self._setting("batch_size"))
+        tensors = self._batch_tensors(rows, torch.arange(len(rows)), *targets)
         with torch.no_grad():
             for batch in zip(*(t.tensor_split(n_batches) for t in tensors), strict=True):
                 terms = objective(*(t.to(self.device_) for t in batch), player="model")

@@ -1,4 +1,4 @@
-"""What encoders are trained for: a subclass's terms, and a prior that an adversary guards."""
+"""What encoders are trained for: a subclass's terms, information, a prior with an adversary."""
 
 import math
 
@@ -6,15 +6,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from skmi.bounds import jsd
+from skmi.bounds import Bound, jsd, split_matrix
+from skmi.critics import Critic
+from skmi.exceptions import warn
 from skmi.networks import mlp
 from skmi.representation._priors import PRIORS, prior_moments
 
-__all__ = ["DISCRIMINATOR_WIDTHS", "EncoderObjective", "Objective", "full_precision"]
+__all__ = [
+    "DISCRIMINATOR_WIDTHS",
+    "EncoderObjective",
+    "InformationCritic",
+    "Objective",
+    "full_precision",
+    "gaussian_noise",
+    "warn_of_small_batches",
+]
 
 #: Hidden widths of the discriminator of the prior. The paper's are 1000 and 200, which cost a
 #: third of the time of a step on a CPU and match it no better.
 DISCRIMINATOR_WIDTHS = (256, 64)
+#: Smallest batch in which a permutation gives other rows' codes often enough (InfoMax-VAE, App. E).
+SMALLEST_BATCH = 10
 
 
 def full_precision(scores: Tensor) -> Tensor:
@@ -43,6 +55,35 @@ class Objective(nn.Module):
         if self.generator is None or not self.training:
             return torch.Generator(x.device).manual_seed(0)
         return self.generator
+
+
+class InformationCritic(nn.Module):
+    """A critic of rows and their codes with its bound, for an objective's player "critic".
+
+    Parameters
+    ----------
+    scores : Critic
+        Of rows, flattened, and codes.
+    bound : Bound
+        Needs the scores alone, or one eta.
+    """
+
+    def __init__(self, scores: Critic, bound: Bound):
+        super().__init__()
+        self.scores, self.bound = scores, bound
+        self.eta = nn.Parameter(torch.zeros(())) if bound.has_eta else None
+
+    def forward(self, x: Tensor, z: Tensor, generator) -> tuple[Tensor, Tensor]:
+        """The bound, and its estimate in nats, from a batch and its codes permuted."""
+        x_embedding, z_embedding = self.scores.embed_x(x.flatten(1)), self.scores.embed_y(z)
+        if self.bound.contrastive:
+            joint, product = split_matrix(self.scores.all_pairs(x_embedding, z_embedding))
+        else:
+            cycle = torch.randperm(len(z), generator=generator, device=z.device)
+            partners = torch.empty_like(cycle).scatter_(0, cycle, cycle.roll(1))  # no fixed point
+            joint = self.scores.combine(x_embedding, z_embedding)
+            product = self.scores.combine_partners(x_embedding, z_embedding, partners[None])
+        return self.bound.value_and_nats(joint, product, self.eta)
 
 
 class EncoderObjective(Objective):
@@ -110,3 +151,19 @@ class EncoderObjective(Objective):
         It sees them on the scale of standardised samples of the prior, on which it learns faster.
         """
         return full_precision(self.discriminator((y - self.location) / self.scale))
+
+
+def gaussian_noise(like: Tensor, generator) -> Tensor:
+    """Standard normal draws of the shape of a tensor."""
+    return torch.randn(like.shape, generator=generator, device=like.device)
+
+
+def warn_of_small_batches(batch_size: int, n_rows: int, weight: str, without: str) -> None:
+    """Warn if codes are permuted within few rows; `weight` asks for it, `without` does not."""
+    if min(batch_size, n_rows) < SMALLEST_BATCH:
+        what = f"n_samples={n_rows}" if n_rows < batch_size else f"batch_size={batch_size}"
+        warn(
+            f"{what} is few for {weight}: within a batch of fewer than {SMALLEST_BATCH} rows, "
+            f"permuted codes tell the critic little. Use batches of 64 or more, or {without}.",
+            UserWarning,
+        )

@@ -4,9 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from skmi._normal import kl_to_standard_normal, normal_log_density
-from skmi.bounds import Bound, split_matrix
-from skmi.critics import Critic
-from skmi.representation._objective import Objective
+from skmi.representation._objective import InformationCritic, Objective, gaussian_noise
 from skmi.representation._priors import maximum_mean_discrepancy
 
 __all__ = ["VAEObjective", "is_autoregressive", "split_posterior"]
@@ -33,10 +31,8 @@ class VAEObjective(Objective):
     ----------
     model : nn.ModuleDict
         ``encoder``, ``decoder`` and ``likelihood``.
-    critic : Critic or None
-        Of rows, flattened, and codes; None if ``alpha`` is 0.
-    bound : Bound
-        What the critic climbs, and the encoder with it.
+    critic : InformationCritic or None
+        Climbs its bound, and the encoder with it; None if ``alpha`` is 0.
     alpha, beta, mmd : float
         Weights of the information, of the divergence from the prior and of the discrepancy.
     """
@@ -44,38 +40,33 @@ class VAEObjective(Objective):
     def __init__(
         self,
         model: nn.ModuleDict,
-        critic: Critic | None,
-        bound: Bound,
+        critic: InformationCritic | None,
         *,
         alpha: float,
         beta: float,
         mmd: float,
     ):
         super().__init__()
-        self.model, self.bound = model, bound
+        self.model, self.critic = model, critic
         self.alpha, self.beta, self.mmd = alpha, beta, mmd
-        if alpha:
-            self.critic = nn.ModuleDict({"scores": critic})
-            if bound.has_eta:
-                self.critic["eta"] = nn.ParameterList([nn.Parameter(torch.zeros(()))])
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         generator = self._draws(x)
         if player == "critic":  # after the autoencoder's step, on the codes of that step
-            value, _ = self._information(x, self._last, generator)
+            value, _ = self.critic(x, self._last, generator)
             return {"loss": -value}
         mean, std = split_posterior(self.model["encoder"](x).y)
-        z = mean + std * _noise(mean, generator)
+        z = mean + std * gaussian_noise(mean, generator)
         log_likelihood = self._log_likelihood(x, z).mean()
         kl = kl_to_standard_normal(mean, std).mean()
         loss = self.beta * kl - log_likelihood
         terms = {"log_likelihood": log_likelihood, "kl": kl}
         if self.alpha:
-            value, terms["information"] = self._information(x, z, generator)
+            value, terms["information"] = self.critic(x, z, generator)
             loss = loss - self.alpha * value
             self._last = z.detach()
         if self.mmd:
-            terms["mmd"] = maximum_mean_discrepancy(z, _noise(z, generator))
+            terms["mmd"] = maximum_mean_discrepancy(z, gaussian_noise(z, generator))
             loss = loss + self.mmd * terms["mmd"]
         return {"loss": loss, **terms}
 
@@ -86,7 +77,7 @@ class VAEObjective(Objective):
             pairs = []
             for x in batches:
                 mean, std = split_posterior(self.model["encoder"](x).y)
-                z = mean + std * _noise(mean, self._draws(x))
+                z = mean + std * gaussian_noise(mean, self._draws(x))
                 pairs.append((self._decode(x, z), x))
             self.model["likelihood"].fit_noise(pairs)
 
@@ -102,21 +93,3 @@ class VAEObjective(Objective):
     def _decode(self, x: Tensor, z: Tensor) -> Tensor:
         decoder = self.model["decoder"]
         return decoder(z, x) if is_autoregressive(decoder) else decoder(z)
-
-    def _information(self, x: Tensor, z: Tensor, generator) -> tuple[Tensor, Tensor]:
-        """The critic's bound, and its estimate in nats, from a batch and its codes permuted."""
-        critic = self.critic["scores"]
-        x_embedding, z_embedding = critic.embed_x(x.flatten(1)), critic.embed_y(z)
-        if self.bound.contrastive:
-            joint, product = split_matrix(critic.all_pairs(x_embedding, z_embedding))
-        else:
-            cycle = torch.randperm(len(z), generator=generator, device=z.device)
-            partners = torch.empty_like(cycle).scatter_(0, cycle, cycle.roll(1))  # no fixed point
-            joint = critic.combine(x_embedding, z_embedding)
-            product = critic.combine_partners(x_embedding, z_embedding, partners[None])
-        eta = self.critic["eta"][0] if self.bound.has_eta else None
-        return self.bound.value_and_nats(joint, product, eta)
-
-
-def _noise(like: Tensor, generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator, device=like.device)

@@ -7,13 +7,12 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.callback import with_callbacks
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_is_fitted, column_or_1d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skmi._persistence import savable
-from skmi._supervised import TOLERANCE, NetClassifier
+from skmi._supervised import TOLERANCE, NetClassifier, read_classes
 from skmi.exceptions import warn
 from skmi.networks import Layers
 from skmi.representation._base import BaseRepresentation
@@ -235,14 +234,7 @@ def read_labels(y) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         labelled[:] = True
     if labelled.sum() < 4:
         raise ValueError(f"n_samples={labelled.sum()} with a label is too few. Label at least 4.")
-    check_classification_targets(y[labelled])
-    classes, codes = np.unique(y[labelled], return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            f"y holds one class, {classes.tolist()[0]!r}; at least two are needed to tell them "
-            "apart."
-        )
-    return labelled, classes, codes
+    return labelled, *read_classes(y[labelled])
 
 
 class FeatureEncoder(nn.Module):

@@ -21,6 +21,7 @@ from skmi.networks import ENCODERS, Encoder, encoder_shapes
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
 from skmi.representation._base import BaseRepresentation
 from skmi.representation._likelihoods import LIKELIHOODS
+from skmi.representation._objective import InformationCritic, warn_of_small_batches
 from skmi.representation._vae_objective import (
     VAEObjective,
     is_autoregressive,
@@ -34,8 +35,6 @@ __all__ = ["InfoMaxVAETransformer"]
 DIVERGENCES = {"kl": "nwj"} | {name: name for name in BOUNDS if name not in ("a-dv", "smile")}
 #: Most rows that tell the variance of the noise after training.
 NOISE_ROWS = 2**14
-#: Smallest batch in which a permutation gives other rows' codes often enough ([1], App. E).
-SMALLEST_BATCH = 10
 
 
 class InfoMaxVAETransformer(BaseRepresentation):
@@ -273,16 +272,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
 
     def _prepare(self, X, y, *, reset: bool):
         (rows,) = super()._prepare(X, y, reset=reset)
-        if self.alpha and min(self.batch_size, len(rows)) < SMALLEST_BATCH:
-            what = f"batch_size={self.batch_size}"
-            if len(rows) < self.batch_size:
-                what = f"n_samples={len(rows)}"
-            warn(
-                f"{what} is few for alpha={self.alpha}: within a batch of fewer than "
-                f"{SMALLEST_BATCH} rows, permuted codes tell the critic little. Use batches of "
-                "64 or more, or alpha=0.",
-                UserWarning,
-            )
+        if self.alpha:
+            warn_of_small_batches(self.batch_size, len(rows), f"alpha={self.alpha}", "alpha=0")
         return (rows,)
 
     def _train(self, rows, *, go_on, epochs):
@@ -319,47 +310,24 @@ class InfoMaxVAETransformer(BaseRepresentation):
         )
         critic = None
         if self.alpha:
-            critic = make_critic(
+            scores = make_critic(
                 "concat",
                 math.prod(shape),
                 self.n_components,
                 hidden_layer_sizes=check_widths("critic_hidden", self.critic_hidden),
                 activation="relu",
             )
-        return VAEObjective(
-            model,
-            critic,
-            get_bound(DIVERGENCES[self.divergence]),
-            alpha=self.alpha,
-            beta=self.beta,
-            mmd=self.mmd,
-        )
+            critic = InformationCritic(scores, get_bound(DIVERGENCES[self.divergence]))
+        return VAEObjective(model, critic, alpha=self.alpha, beta=self.beta, mmd=self.mmd)
 
     def _make_encoder(self, shape):
-        n_outputs = 2 * self.n_components
-        if isinstance(self.encoder, nn.Module):
-            encoder = copy.deepcopy(self.encoder)
-            if not isinstance(encoder, Encoder):
-                encoder = Encoder(nn.Identity(), nn.Identity(), nn.Identity(), encoder)
-        else:
-            encoder = make_vae_encoder(
-                self.encoder,
-                shape,
-                n_outputs,
-                hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
-                width=self.encoder_width,
-            )
-        try:
-            found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
-        except RuntimeError as error:
-            raise ValueError(f"encoder does not take rows of shape {shape}: {error}") from error
-        if found != (n_outputs,):
-            raise ValueError(
-                f"encoder returns rows of shape {found}, but n_components={self.n_components} "
-                f"needs {n_outputs} columns: the means of the codes, then the logarithms of their "
-                "deviations."
-            )
-        return encoder
+        return make_code_encoder(
+            self.encoder,
+            shape,
+            self.n_components,
+            hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
+            width=self.encoder_width,
+        )
 
     def _make_decoder(self, shape):
         if not isinstance(self.decoder, nn.Module):
@@ -629,6 +597,33 @@ class InfoMaxVAETransformer(BaseRepresentation):
                 with torch.no_grad():
                     weights.append(objective.log_weights(x, mean, std, noise).cpu())
             yield torch.cat(weights).double().numpy()[:, None] - jacobian
+
+
+def make_code_encoder(
+    encoder: str | nn.Module, shape, n_components: int, *, posterior: bool = True, **options
+) -> Encoder:
+    """An encoder by name or a copy of a module, from rows of a shape to posteriors or codes.
+
+    Posteriors are the means of the codes, then as many columns for their deviations.
+    """
+    n_outputs = (1 + posterior) * n_components
+    if isinstance(encoder, nn.Module):
+        encoder = copy.deepcopy(encoder)
+        if not isinstance(encoder, Encoder):
+            encoder = Encoder(nn.Identity(), nn.Identity(), nn.Identity(), encoder)
+    else:
+        encoder = make_vae_encoder(encoder, shape, n_outputs, **options)
+    try:
+        found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
+    except RuntimeError as error:
+        raise ValueError(f"encoder does not take rows of shape {shape}: {error}") from error
+    if found != (n_outputs,):
+        what = ": first the means of the codes, then their deviations" if posterior else ""
+        raise ValueError(
+            f"encoder returns rows of shape {found}, but n_components={n_components} needs "
+            f"{n_outputs} columns{what}."
+        )
+    return encoder
 
 
 def _own_shifts(rows: Tensor, like: np.ndarray) -> Tensor:

@@ -569,7 +569,7 @@ def test_the_prior_is_matched_by_whole_images(option):
     objective = DIMTransformer(**QUICK, **option).fit(X).objective_.train()
     rows = torch.from_numpy(X)
     objective(rows, player="model")
-    torch.testing.assert_close(objective._y, objective.model["encoder"](rows).y.detach())
+    torch.testing.assert_close(objective._last, objective.model["encoder"](rows).y.detach())
 
 
 def test_representations_take_the_range_of_the_prior_in_training_and_after(digits):

@@ -1,0 +1,730 @@
+"""The information bottleneck: a classifier whose representation forgets what it does not need."""
+
+import copy
+from collections.abc import Iterable, Iterator
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from scipy.stats import entropy
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skmi._normal import kl_to_standard_normal
+from skmi._supervised import read_classes
+from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
+from skmi.bounds import get_bound
+from skmi.critics import ConcatCritic
+from skmi.evaluation._latent import mixture_information
+from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
+from skmi.networks import Encoder
+from skmi.networks.vae import VAE_ENCODERS
+from skmi.representation._base import BaseRepresentation
+from skmi.representation._objective import (
+    InformationCritic,
+    Objective,
+    gaussian_noise,
+    warn_of_small_batches,
+)
+from skmi.representation.infomax_vae import make_code_encoder
+from skmi.training import Player
+
+__all__ = ["InformationBottleneckClassifier"]
+
+#: Bounds on mutual information that a critic climbs and an encoder may descend, in nats.
+INFORMATION_BOUNDS = ("dv", "eta-dv", "infonce", "nwj")
+#: How far, in nats, what the critic finds may fall short of what the classifier reads.
+LOOSE = 0.1
+#: Smallest standard deviation of Gaussian codes.
+SMALLEST_STD = 1e-6
+#: Rows that are compared at once, and draws from their codes, for `compression_`.
+COMPRESSION_ROWS, COMPRESSION_DRAWS = 8192, 2000
+
+
+class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
+    r"""A classifier on a noisy representation that keeps little of the data.
+
+    An encoder with noise makes codes z of the rows x, and a linear layer the probabilities
+    :math:`p(y|z)` of the classes. They minimise the cross-entropy and, with the weight
+    :math:`\beta`, the information that the codes keep ([1]_, eq. 20):
+
+    .. math:: E[-\log p(y | z)] + \beta\, I(X; Z) .
+
+    The information is what a critic :math:`T(x, z)`, trained beside, certifies. By default (eq. 5
+    and 10)
+
+    .. math:: I(X; Z) \ge E_{p(x, z)}[T] - \log E_{p(x) p(z)}[e^T] ,
+
+    which the critic raises and the encoder lowers. The encoder needs no density, so that noise
+    may enter it anywhere. The variational bottleneck, ``bound="vib"``, has no critic ([2]_); it
+    lowers an upper bound,
+
+    .. math:: I(X; Z) \le E_x\, KL(q(z | x) \| N(0, I)) ,
+
+    which needs the density of z given x.
+
+    Parameters
+    ----------
+    beta : float, default=1e-3
+        Weight of the information; 0 leaves it and its critic out.
+    bound : {"dv", "nwj", "eta-dv", "infonce", "vib"}, default="dv"
+        Bound on the information, see `skmi.bounds`; or ``"vib"``, for Gaussian codes only.
+    encoder_noise : {"gaussian", "additive", "propagated"}, default="gaussian"
+        How noise :math:`\epsilon` of standard normal columns makes the code of a row random.
+        ``"gaussian"``: the encoder gives each code a mean and a standard deviation,
+        :math:`z = \mu(x) + \sigma(x) \epsilon`. ``"additive"``: :math:`z = f(x + s \epsilon)`.
+        ``"propagated"``: :math:`z = f([x, \epsilon])`, with as many columns, or channels, of
+        noise as of the data.
+    noise_std : float, default=0.5
+        The deviation s of additive noise, where the data have deviation 1.
+    n_components : int, default=32
+        Number of columns of the codes.
+    encoder : {"auto", "mlp", "conv"} or nn.Module, default="auto"
+        ``"mlp"``, dense layers; ``"conv"``, convolutions of stride 2; ``"auto"``, ``"conv"`` for
+        images and ``"mlp"`` for rows. A module maps a batch to n_components columns, for Gaussian
+        noise to 2 n_components: the means, and what a softplus makes the deviations of.
+    hidden_layer_sizes : tuple of int, default=(256, 256)
+        Dense hidden layers of the encoder.
+    encoder_width : int, default=32
+        Channels of the first convolution.
+    critic_hidden : tuple of int, default=(512, 512)
+        Hidden layers of the critic, with ELU activations.
+    critic_noise : tuple of float, default=(0.3, 0.5)
+        Deviations of the noise that is added, in training, to the inputs of the critic, which
+        have deviation 1, and to its hidden layers.
+    n_critic : int, default=1
+        Steps of the critic on each batch.
+    n_draws : int, default=12
+        Draws of the noise that predictions average over.
+    image_shape : tuple of int or None, default=None
+        (height, width) or (channels, height, width) of images that come as flat rows.
+    max_epochs : int, default=100
+        Number of passes over the data, or the largest, if there is `patience`.
+    batch_size : int, default=100
+        Rows of a batch.
+    learning_rate, critic_learning_rate : float, default=1e-3, 1e-3
+        Step sizes of Adam for encoder and classifier, and for the critic.
+    betas : tuple of float, default=(0.9, 0.999)
+        Adam's decay rates.
+    averaging : float, default=0.99
+        Decay of the moving average of the weights, which is what is kept; 0 keeps the last ones.
+    validation_fraction : float, default=0.1
+        Part of the rows that is held out to tell when to stop, if there is `patience`.
+    patience : int or None, default=None
+        Epochs without improvement on these rows after which training stops.
+    tolerance : float, default=1e-3
+        Smallest improvement that counts.
+    device : str, default="auto"
+        ``"auto"`` is CUDA where there is one, else MPS, else the CPU.
+    random_state : int, RandomState or None, default=None
+        Seed of weights, shuffles and draws.
+    verbose : int, default=0
+        Whether to show a progress bar.
+    warm_start : bool, default=False
+        Whether `fit` goes on training the networks that there are.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    class_prior_ : ndarray of shape (n_classes,)
+        Their frequencies in the rows of `fit`, or of the first `partial_fit`.
+    compression_ : float
+        I(X; Z) of the rows that were fitted, in nats. With Gaussian noise, whatever the bound, by
+        the densities: the information between N rows, each as likely as the other, and their
+        codes (`skmi.evaluation.latent_mutual_information`), at most log N. With other noise, what
+        the critic certifies at the end of training, and NaN if there is none (``beta=0``).
+    encoder_ : nn.Module
+        The fitted encoder with its noise, from scaled rows to codes.
+    history_ : list of dict
+        Of each epoch, as ``train_`` and ``valid_``, in nats per row: ``loss``, ``cross_entropy``
+        and, with ``beta`` above 0, ``information``, by the bound.
+    n_iter_ : int
+        Number of epochs.
+    location_, scale_ : ndarray
+        What the data are centred and divided by.
+    row_shape_ : tuple of int
+        Shape of one row as the networks see it.
+    n_features_in_, feature_names_in_
+        As everywhere in scikit-learn.
+
+    See Also
+    --------
+    skmi.plotting.InformationPlaneDisplay : Compression against relevance.
+    skmi.mutual_info : An estimate of the information from X and ``sample_codes(X)``.
+
+    Notes
+    -----
+    The published sizes, for MNIST: ``hidden_layer_sizes=(1024, 1024)``, ``n_components=256``,
+    both learning rates 1e-4, ``betas=(0.5, 0.999)``, ``averaging=0.999`` and 200 epochs. Critic
+    and noise of the critic are those of [1]_, Table 15, by default.
+
+    A lower bound that is lowered is no guarantee: the encoder may hide from the critic what it
+    keeps. With Gaussian noise ``compression_`` tells, and with any noise a warning, if the codes
+    say more of the classes than all that the critic finds. The critic needs many steps; on small
+    data raise ``n_critic``. No bound but ``"vib"`` shows much more than the logarithm of the
+    number of rows of a batch.
+
+    References
+    ----------
+    .. [1] M. I. Belghazi et al., "MINE: mutual information neural estimation", ICML 2018,
+       section 5.3 and appendix 8.1.5.
+    .. [2] A. A. Alemi, I. Fischer, J. V. Dillon and K. Murphy, "Deep variational information
+       bottleneck", ICLR 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skmi import InformationBottleneckClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> bottleneck = InformationBottleneckClassifier(bound="vib", max_epochs=10, random_state=0)
+    >>> bottleneck = bottleneck.fit(X[:1000], y[:1000])
+    >>> bool(bottleneck.score(X[1000:], y[1000:]) > 0.85)
+    True
+    >>> bool(0 < bottleneck.compression_ <= 6.91)  # log(1000)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseRepresentation._parameter_constraints,
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "bound": [StrOptions({*INFORMATION_BOUNDS, "vib"})],
+        "encoder_noise": [StrOptions({"gaussian", "additive", "propagated"})],
+        "noise_std": [Interval(Real, 0, None, closed="neither")],
+        "encoder": [StrOptions({"auto", *VAE_ENCODERS}), nn.Module],
+        "hidden_layer_sizes": ["array-like"],
+        "critic_hidden": ["array-like"],
+        "critic_noise": ["array-like"],
+        "n_critic": [Interval(Integral, 1, None, closed="left")],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "critic_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
+    }
+    del _parameter_constraints["feature_layer"]
+
+    def __init__(
+        self,
+        beta=1e-3,
+        *,
+        bound="dv",
+        encoder_noise="gaussian",
+        noise_std=0.5,
+        n_components=32,
+        encoder="auto",
+        hidden_layer_sizes=(256, 256),
+        encoder_width=32,
+        critic_hidden=(512, 512),
+        critic_noise=(0.3, 0.5),
+        n_critic=1,
+        n_draws=12,
+        image_shape=None,
+        max_epochs=100,
+        batch_size=100,
+        learning_rate=1e-3,
+        critic_learning_rate=1e-3,
+        betas=(0.9, 0.999),
+        averaging=0.99,
+        validation_fraction=0.1,
+        patience=None,
+        tolerance=1e-3,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        warm_start=False,
+    ):
+        self.beta = beta
+        self.bound = bound
+        self.encoder_noise = encoder_noise
+        self.noise_std = noise_std
+        self.n_components = n_components
+        self.encoder = encoder
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.encoder_width = encoder_width
+        self.critic_hidden = critic_hidden
+        self.critic_noise = critic_noise
+        self.n_critic = n_critic
+        self.n_draws = n_draws
+        self.image_shape = image_shape
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.critic_learning_rate = critic_learning_rate
+        self.betas = betas
+        self.averaging = averaging
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.tolerance = tolerance
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.warm_start = warm_start
+
+    # ------------------------------------------------------------ fitting
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Train encoder, classifier and critic.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of numbers, shape (n, p), or flat images with ``image_shape``; images of shape
+            (n, h, w) or (n, c, h, w).
+        y : array-like of shape (n_samples,)
+            Class labels, of at least two classes.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or parameters that cannot be used; the message names the argument.
+        NonFiniteLossError
+            If training diverges.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If there is `patience`, and the objective was still falling on held-out rows after
+            ``max_epochs``; or if the codes tell more of the classes than all that the critic
+            finds in them.
+        """
+        go_on = self.warm_start and hasattr(self, "objective_")
+        return self._prepare_and_train(X, y, None, go_on=go_on)
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None):
+        """Train for one more epoch on these rows, without early stopping.
+
+        The first call builds the networks and fits the scales on its rows.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All classes there will be; for the first call, if its rows are not of all of them.
+
+        Returns
+        -------
+        self
+        """
+        go_on = hasattr(self, "objective_")
+        return self._prepare_and_train(X, y, classes, go_on=go_on, epochs=1)
+
+    def _prepare(self, X, y, classes=None, *, reset: bool):
+        (rows,) = super()._prepare(X, None, reset=reset)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(rows, y)
+        if reset:
+            self.classes_, _ = read_classes(y if classes is None else np.asarray(classes))
+        codes = self._codes(y)
+        if reset:
+            self.class_prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
+        if self.beta and self.bound != "vib":
+            warn_of_small_batches(self.batch_size, len(rows), f"beta={self.beta}", "beta=0")
+        return rows, torch.from_numpy(codes)
+
+    def _codes(self, y: np.ndarray) -> np.ndarray:
+        """The number of each label's class."""
+        known = np.isin(y, self.classes_)
+        if not known.all():
+            raise ValueError(
+                f"y holds {np.unique(y[~known])[:5].tolist()}, but the classes are "
+                f"{self.classes_.tolist()}. Pass all of them as classes in the first partial_fit, "
+                "or fit anew with warm_start=False."
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _check_settings(self) -> None:
+        if self.bound == "vib" and self.encoder_noise != "gaussian":
+            raise ValueError(
+                f"bound='vib' needs the density of the codes, which encoder_noise="
+                f"{self.encoder_noise!r} does not have. Use encoder_noise='gaussian', or a bound "
+                "with a critic, such as 'dv'."
+            )
+        if len(self.critic_noise) != 2 or min(self.critic_noise) < 0:
+            raise ValueError(
+                f"critic_noise={self.critic_noise!r} must be two deviations, 0 or larger: of the "
+                "inputs of the critic and of its hidden layers."
+            )
+
+    def _train(self, rows, codes, *, go_on, epochs):
+        try:
+            super()._train(rows, codes, go_on=go_on, epochs=epochs)
+        except NonFiniteLossError as error:
+            if not self._has_critic:
+                raise
+            raise NonFiniteLossError(
+                f"{error} The critic's scores may have exploded: lower critic_learning_rate or "
+                "beta, or use bound='vib'."
+            ) from error
+        self._measure_compression(self._scale(rows), codes, warn_if_loose=epochs is None)
+        return self
+
+    @property
+    def _has_critic(self) -> bool:
+        return self.beta > 0 and self.bound != "vib"
+
+    def _players(self):
+        options = {"betas": tuple(self.betas)}
+        players = [Player("model", self.learning_rate, **options)]
+        if self._has_critic:
+            options |= {"steps": self.n_critic}
+            players.append(Player("critic", self.critic_learning_rate, **options))
+        return players
+
+    def _trainer_options(self):
+        return {"averaging": self.averaging}
+
+    def _make_objective(self, shape):
+        encoder = NoisyEncoder(
+            self._make_encoder(shape), self.encoder_noise, self.n_components, self.noise_std
+        )
+        head = nn.Linear(self.n_components, len(self.classes_))
+        critic = None
+        if self._has_critic:
+            scores = StatisticsNetwork(
+                int(np.prod(shape)),
+                self.n_components,
+                check_widths("critic_hidden", self.critic_hidden),
+                self.critic_noise,
+            )
+            critic = InformationCritic(scores, get_bound(self.bound))
+        model = nn.ModuleDict({"encoder": encoder, "head": head})
+        return BottleneckObjective(model, critic, beta=self.beta)
+
+    def _make_encoder(self, shape):
+        if self.encoder_noise == "propagated":
+            shape = (2 * shape[0], *shape[1:])
+        return make_code_encoder(
+            self.encoder,
+            shape,
+            self.n_components,
+            posterior=self.encoder_noise == "gaussian",
+            hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
+            width=self.encoder_width,
+        )
+
+    def _measure_compression(self, rows: Tensor, codes: Tensor, *, warn_if_loose: bool) -> None:
+        self.compression_ = float("nan")
+        if self._has_critic:
+            batch_size = self.batch_size if self.bound == "infonce" else COMPRESSION_ROWS
+            terms = self._terms_of(rows, codes, batch_size=batch_size)
+            self.compression_ = terms["information"]
+            relevance = entropy(np.bincount(codes)) - terms["cross_entropy"]
+            if warn_if_loose and self.compression_ < relevance - LOOSE:
+                warn(
+                    f"The critic finds {self.compression_:.2f} nats in the codes, but the "
+                    f"classifier reads {relevance:.2f} of the classes in them: it has learned too "
+                    "little, or is misled by the encoder. Lower beta or learning_rate, raise "
+                    "n_critic or critic_learning_rate, set critic_noise=(0, 0), or use "
+                    "bound='vib'.",
+                    ConvergenceWarning,
+                )
+        if self.encoder_noise == "gaussian":
+            means, stds = (values.astype(np.float64) for values in self._posterior(rows))
+            self.compression_ = mixture_information(means, stds, COMPRESSION_DRAWS, self.seed_)
+
+    # ------------------------------------------------------------ using the networks
+
+    def predict_proba(self, X):
+        """Class probabilities, averaged over draws of the noise.
+
+        The draws are the same for every row and every call, so that the prediction for a row
+        depends on that row alone.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        rows, model = self._scale(self._validate(X, reset=False)), self.objective_.model
+        generator = torch.Generator().manual_seed(0)
+        noises = [model["encoder"].noise(rows[:1], generator) for _ in range(self.n_draws)]
+        average = AverageOverDraws(model, torch.stack(noises))
+        return apply_in_batches(average, rows, self.device_).numpy()
+
+    def predict(self, X):
+        """The most probable classes.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def transform(self, X):
+        """The codes of rows without noise: with Gaussian noise, their means.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_components)
+        """
+        return super().transform(X)
+
+    def sample_codes(self, X, random_state=None):
+        """Draw a code with noise for each row.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_components)
+        """
+        check_is_fitted(self)
+        rows = self._scale(self._validate(X, reset=False))
+        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+        encoder = copy.deepcopy(self.encoder_).to(self.device_)
+        generator = torch.Generator(self.device_).manual_seed(seed)
+        with torch.no_grad():
+            parts = (part.to(self.device_) for part in rows.split(EVALUATION_ROWS))
+            return torch.cat([encoder.sample(part, generator).cpu() for part in parts]).numpy()
+
+    @available_if(lambda self: self.encoder_noise == "gaussian")
+    def posterior(self, X):
+        """Means and standard deviations of the codes; with Gaussian noise only.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+
+        Returns
+        -------
+        means, stds : ndarray of float32 of shape (n_samples, n_components)
+        """
+        check_is_fitted(self)
+        return self._posterior(self._scale(self._validate(X, reset=False)))
+
+    def _posterior(self, rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        output = apply_in_batches(
+            self.encoder_.encoder, rows, self.device_, lambda layers: layers.y
+        )
+        means, stds = read_posterior(output)
+        return means.numpy(), stds.numpy()
+
+    def evaluate(self, X, y) -> dict[str, float]:
+        """The terms of the objective on these rows.
+
+        The entropy of y less ``"cross_entropy"`` is a lower bound on I(Z; Y).
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`; rows are compared in batches of ``batch_size``, in order.
+
+        Returns
+        -------
+        dict
+            Each term of ``history_``, in nats per row: ``"loss"``, what training descends,
+            ``"cross_entropy"`` with one draw of the noise for each row and, with ``beta`` above
+            0, ``"information"``.
+        """
+        check_is_fitted(self)
+        rows, y = self._validate(X, reset=False), column_or_1d(y, warn=True)
+        check_consistent_length(rows, y)
+        return self._terms_of(self._scale(rows), torch.from_numpy(self._codes(y)))
+
+    def _layer(self, codes):
+        return codes
+
+
+# ------------------------------------------------------------ networks and objective
+
+
+class NoisyEncoder(nn.Module):
+    """An encoder whose codes depend on noise; see `InformationBottleneckClassifier`.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        To posteriors for ``"gaussian"``, else to codes; of twice the columns or channels for
+        ``"propagated"``.
+    kind : {"gaussian", "additive", "propagated"}
+    n_components : int
+    noise_std : float
+        Of ``"additive"``.
+    """
+
+    def __init__(self, encoder: Encoder, kind: str, n_components: int, noise_std: float):
+        super().__init__()
+        self.encoder, self.kind = encoder, kind
+        self.n_components, self.noise_std = n_components, noise_std
+
+    def noise(self, x: Tensor, generator) -> Tensor:
+        """Standard normal noise, such as each row of x needs."""
+        if self.kind == "gaussian":
+            x = x.new_empty(len(x), self.n_components)
+        return gaussian_noise(x, generator)
+
+    def codes(self, x: Tensor, noises: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Codes of x with each of several noises, of each row or of one row for all."""
+        if self.kind == "gaussian":
+            mean, std = self.posterior(x)
+            yield from (mean + std * noise for noise in noises)
+        elif self.kind == "additive":
+            yield from (self.encoder(x + self.noise_std * noise).y for noise in noises)
+        else:
+            for noise in noises:
+                yield self.encoder(torch.cat([x, noise.expand_as(x)], dim=1)).y
+
+    def sample(self, x: Tensor, generator) -> Tensor:
+        """Codes with noise of their own."""
+        return next(self.codes(x, [self.noise(x, generator)]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Codes without noise."""
+        return next(self.codes(x, [x.new_zeros(1)]))
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and standard deviations of Gaussian codes."""
+        return read_posterior(self.encoder(x).y)
+
+
+def read_posterior(output: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations of Gaussian codes, from an encoder's output.
+
+    Deviations grow linearly with the output, and are near 1 at the start. (Those of Alemi et al.
+    start near 0, where codes keep all and a critic sees no way to less.)
+    """
+    means, raw = output.chunk(2, dim=1)
+    return means, F.softplus(raw) + SMALLEST_STD
+
+
+class AverageOverDraws(nn.Module):
+    """Class probabilities of rows, averaged over noises, the same for every row."""
+
+    def __init__(self, model: nn.ModuleDict, noises: Tensor):
+        super().__init__()
+        self.model = model
+        self.register_buffer("noises", noises)
+
+    def forward(self, x: Tensor) -> Tensor:
+        codes = self.model["encoder"].codes(x, self.noises)
+        return sum(self.model["head"](z).softmax(dim=1) for z in codes) / len(self.noises)
+
+
+class GaussianNoise(nn.Module):
+    """Noise that is added in training, from a generator that the objective lends."""
+
+    def __init__(self, std: float):
+        super().__init__()
+        self.std, self.generator = std, None
+
+    def __getstate__(self):  # a generator of another device cannot be unpickled everywhere
+        return self.__dict__ | {"generator": None}
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and self.std):
+            return x
+        return x + self.std * gaussian_noise(x, self.generator)
+
+
+class StatisticsNetwork(ConcatCritic):
+    """A perceptron on [x, z] with noise at every layer (MINE, Table 15).
+
+    Codes are standardised first: their scale is the encoder's, and if they grew they would drown
+    the noise and leave the perceptron's range.
+
+    Parameters
+    ----------
+    n_x, n_z : int
+        Number of columns of rows and of codes.
+    hidden_layer_sizes : tuple of int
+        With ELU activations.
+    noise_std : tuple of float
+        Deviations of the noise at the inputs and at hidden layers.
+    """
+
+    def __init__(self, n_x: int, n_z: int, hidden_layer_sizes, noise_std):
+        super().__init__(n_x, n_z, hidden_layer_sizes, activation="elu")
+        at_inputs, at_hidden = noise_std
+        self.noise, self.standardize = GaussianNoise(at_inputs), nn.BatchNorm1d(n_z, affine=False)
+        layers = []
+        for layer in self.head:
+            layers += [layer] if isinstance(layer, nn.Linear) else [layer, GaussianNoise(at_hidden)]
+        self.head = nn.Sequential(*layers)
+
+    def embed_x(self, x):
+        return super().embed_x(self.noise(x))
+
+    def embed_y(self, y):
+        return super().embed_y(self.noise(self.standardize(y)))
+
+
+class BottleneckObjective(Objective):
+    """The cross-entropy of the classes, and the information in the codes with its weight.
+
+    Parameters
+    ----------
+    model : nn.ModuleDict
+        ``encoder``, a `NoisyEncoder`, and ``head``, from codes to logits.
+    critic : InformationCritic or None
+        Climbs its bound, and the encoder descends it. None: the information is the divergence of
+        Gaussian codes from the standard normal distribution.
+    beta : float
+        Weight of the information, which is left out if it is 0.
+    """
+
+    def __init__(self, model: nn.ModuleDict, critic: InformationCritic | None, *, beta: float):
+        super().__init__()
+        self.model, self.critic, self.beta = model, critic, beta
+
+    def forward(self, x: Tensor, y: Tensor, player: str) -> dict[str, Tensor]:
+        generator, encoder = self._draws(x), self.model["encoder"]
+        for layer in self.modules():
+            if isinstance(layer, GaussianNoise):
+                layer.generator = generator
+        if player == "critic":  # after the encoder's step, on the codes of that step
+            value, _ = self.critic(x, self._last, generator)
+            return {"loss": -value}
+        if self.beta and self.critic is None:
+            mean, std = encoder.posterior(x)
+            z = mean + std * encoder.noise(x, generator)
+            value = information = kl_to_standard_normal(mean, std).mean()
+        else:
+            z = encoder.sample(x, generator)
+        if self.critic is not None:
+            value, information = self.critic(x, z, generator)
+            self._last = z.detach()
+        cross_entropy = F.cross_entropy(self.model["head"](z), y)
+        if not self.beta:
+            return {"loss": cross_entropy, "cross_entropy": cross_entropy}
+        loss = cross_entropy + self.beta * value
+        return {"loss": loss, "cross_entropy": cross_entropy, "information": information}

@@ -1,0 +1,192 @@
+"""The information plane: what codes keep of the data, and what they tell of the classes."""
+
+import numpy as np
+from scipy.stats import entropy
+from sklearn.utils.validation import check_is_fitted
+
+from skmi.plotting._displays import _axes
+
+__all__ = ["InformationPlaneDisplay"]
+
+
+class InformationPlaneDisplay:
+    r"""Relevance against compression of information bottlenecks.
+
+    A point is an estimator or an epoch. Across is what codes keep of the data, I(X; Z). Up is
+    what the classifier reads of the classes in them, :math:`H(Y) - E[-\log p(y | z)]`, a lower
+    bound on I(Z; Y). By the data-processing inequality and the definition of information
+
+    .. math:: I(Z; Y) \le \min\{I(X; Z), H(Y)\} ,
+
+    a line that a point above it breaks only if I(X; Z) is underestimated. Create a display with
+    `from_estimators` or `from_history`.
+
+    Parameters
+    ----------
+    compression, relevance : ndarray of shape (n_points,)
+        In nats.
+    entropy : float
+        H(Y) in nats.
+    labels : list of str or None, default=None
+        What stands beside each point.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    line_ : matplotlib Line2D
+        The points, in their order.
+    limit_ : matplotlib Line2D
+        The largest relevance for each compression.
+
+    See Also
+    --------
+    skmi.InformationBottleneckClassifier : What is displayed.
+
+    References
+    ----------
+    .. [1] N. Tishby and N. Zaslavsky, "Deep learning and the information bottleneck principle",
+       ITW 2015.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skmi import InformationBottleneckClassifier
+    >>> from skmi.plotting import InformationPlaneDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> options = {"bound": "vib", "max_epochs": 5, "random_state": 0}
+    >>> fits = [InformationBottleneckClassifier(b, **options).fit(X, y) for b in (0.01, 1)]
+    >>> InformationPlaneDisplay.from_estimators(fits, X, y).labels
+    ['β = 0.01', 'β = 1']
+    """
+
+    def __init__(self, *, compression, relevance, entropy, labels=None):
+        self.compression = compression
+        self.relevance = relevance
+        self.entropy = entropy
+        self.labels = labels
+
+    @classmethod
+    def from_estimators(cls, estimators, X, y, *, labels=None, ax=None, **options):
+        """Display a point for each of several fitted estimators, such as those of a grid of beta.
+
+        Parameters
+        ----------
+        estimators : sequence of InformationBottleneckClassifier
+            Fitted. Compression is their ``compression_``.
+        X, y : array-like
+            Rows and their classes, for the relevance. Take rows that were not fitted.
+        labels : list of str or None, default=None
+            What stands beside each point; None is its beta.
+        ax : matplotlib Axes, default=None
+            Where to draw.
+        **options
+            Passed to `plot`.
+
+        Returns
+        -------
+        InformationPlaneDisplay
+
+        Raises
+        ------
+        ValueError
+            If an estimator has no measure of compression, or labels are too many or too few.
+        NotFittedError
+            If an estimator is not fitted.
+        """
+        estimators = list(estimators)
+        if not estimators:
+            raise ValueError("estimators is empty; give at least one fitted estimator.")
+        for i, estimator in enumerate(estimators):
+            check_is_fitted(estimator)
+            if np.isnan(estimator.compression_):
+                raise ValueError(
+                    f"estimators[{i}] has beta=0 and encoder_noise={estimator.encoder_noise!r}, "
+                    "and so neither critic nor density to measure I(X; Z) with. Fit it with a "
+                    "small beta, or with encoder_noise='gaussian'."
+                )
+        if labels is None:
+            labels = [f"β = {estimator.beta:g}" for estimator in estimators]
+        if len(labels) != len(estimators):
+            raise ValueError(f"There are {len(labels)} labels for {len(estimators)} estimators.")
+        uncertainty = entropy(np.unique(y, return_counts=True)[1])
+        losses = [estimator.evaluate(X, y)["cross_entropy"] for estimator in estimators]
+        return cls(
+            compression=np.array([estimator.compression_ for estimator in estimators]),
+            relevance=uncertainty - np.array(losses),
+            entropy=float(uncertainty),
+            labels=list(labels),
+        ).plot(ax=ax, **options)
+
+    @classmethod
+    def from_history(cls, estimator, *, ax=None, **options):
+        """Display the epochs of a fit, from dark to light.
+
+        Parameters
+        ----------
+        estimator : InformationBottleneckClassifier
+            Fitted, with ``beta`` above 0. Compression is the ``information`` of its history, by
+            its bound, on held-out rows if it has `patience`, else on training rows; relevance
+            likewise.
+        ax : matplotlib Axes, default=None
+            Where to draw.
+        **options
+            Passed to `plot`.
+
+        Returns
+        -------
+        InformationPlaneDisplay
+
+        Raises
+        ------
+        ValueError
+            If the history has no information.
+        """
+        check_is_fitted(estimator)
+        history = estimator.history_
+        part = "valid" if "valid_information" in history[0] else "train"
+        if f"{part}_information" not in history[0]:
+            raise ValueError(
+                "estimator was fitted with beta=0, and its history has no information. Fit it "
+                "with a small beta."
+            )
+        across, losses = (
+            np.array([row[f"{part}_{name}"] for row in history])
+            for name in ("information", "cross_entropy")
+        )
+        uncertainty = float(entropy(estimator.class_prior_))
+        display = cls(compression=across, relevance=uncertainty - losses, entropy=uncertainty)
+        return display.plot(ax=ax, **options)
+
+    def plot(self, ax=None, *, cmap="viridis", **options):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw.
+        cmap : str, default="viridis"
+            Colours of the points, in their order.
+        **options
+            Of the line through the points, for `matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        InformationPlaneDisplay
+        """
+        ax = _axes(self, ax)
+        options = {"color": "C7", "lw": 1} | options
+        (self.line_,) = ax.plot(self.compression, self.relevance, **options)
+        order = np.arange(len(self.compression))
+        ax.scatter(self.compression, self.relevance, c=order, cmap=cmap, s=20, zorder=3)
+        for k, label in enumerate(self.labels or []):
+            point, place = (self.compression[k], self.relevance[k]), (0, 6) if k % 2 else (4, -10)
+            text = {"textcoords": "offset points", "ha": "center" if k % 2 else "left"}
+            ax.annotate(label, point, place, fontsize="small", **text)
+        right = max(1.1 * np.max(self.compression), 1.2 * self.entropy)
+        corners = [0, self.entropy, right]
+        heights = np.minimum(corners, self.entropy)
+        (self.limit_,) = ax.plot(corners, heights, "k:", lw=1, label="min{I(X; Z), H(Y)}")
+        ax.set(xlabel="I(X; Z) in nats", ylabel="H(Y) - cross-entropy in nats")
+        ax.legend(loc="lower right")
+        return self
