@@ -183,7 +183,7 @@ def make_view_encoder(name, shape, n_components, *, width=None) -> nn.Module:
     Returns
     -------
     nn.Module
-        From (n, *shape) to (n, d).
+        From ``(n, *shape)`` to ``(n, d)``.
 
     Raises
     ------

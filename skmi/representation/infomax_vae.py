@@ -64,8 +64,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         Weight of the information; 0 leaves it and its critic out. The authors advise 10 to 20.
     beta : float, default=1.0
         Weight of the divergence of the posterior from the prior.
-    divergence : {"kl", "dv", "eta-dv", "infonce", "jsd", "reverse-kl", "pearson", "hellinger"}, \
-            default="kl"
+    divergence : str, default="kl"
         What is to be large between pairs and permuted pairs: ``"kl"`` is the information in its
         dual form as an f-divergence, the authors' choice; ``"dv"``, ``"eta-dv"`` and
         ``"infonce"`` are other bounds on it; the others are other f-divergences through their
