@@ -1,4 +1,4 @@
-"""What transformers share that learn a representation: rows of any shape in, columns out."""
+"""What models of rows of any shape share, and the transformers among them."""
 
 import copy
 import math
@@ -21,11 +21,11 @@ from skmi.base import (
 )
 from skmi.exceptions import ConvergenceWarning, warn
 from skmi.networks import ENCODERS, Encoder, Layers, encoder_shapes, make_encoder
-from skmi.representation._objective import EncoderObjective
+from skmi.representation._objective import Objective
 from skmi.representation._priors import PRIORS, range_of_prior
 from skmi.training import Player, count_batches, count_stop_rows
 
-__all__ = ["BaseRepresentation"]
+__all__ = ["BaseRepresentation", "BaseRowModel"]
 
 #: Fewest rows that are held out to tell when to stop.
 FEWEST_STOP_ROWS = 16
@@ -67,19 +67,16 @@ class _SeedNoise(Callback):
         net.module_.generator = net.module_._last = None
 
 
-class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNeuralEstimator):
-    """Base class of transformers that train an encoder.
+class BaseRowModel(BaseNeuralEstimator):
+    """Base class of estimators that train networks on rows of any shape.
 
-    A subclass defines `_make_objective`, which has the encoder at ``model["encoder"]``.
+    A subclass defines `_make_objective`, and has the parameters below, those of early stopping
+    perhaps as attributes of the class.
     """
 
     _parameter_constraints: dict = {
         **BaseNeuralEstimator._parameter_constraints,
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module],
-        "encoder_width": [Interval(Integral, 2, None, closed="left")],
         "image_shape": [None, "array-like"],
-        "feature_layer": [StrOptions({"global", "fc", "conv"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -92,15 +89,16 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     # ------------------------------------------------------------ subclass hooks
 
-    #: Whether representations are standardised before they take the range of the prior.
-    _standardize = True
-
-    def _make_objective(self, shape: tuple[int, ...]) -> EncoderObjective:
+    def _make_objective(self, shape: tuple[int, ...]) -> Objective:
         raise NotImplementedError
 
     def _batch_tensors(self, rows: Tensor, indices: Tensor) -> list[Tensor]:
         """What the objective is called with a batch of: rows, and perhaps which they are."""
         return [rows]
+
+    def _players(self) -> list[Player]:
+        """Who trains which part of the objective."""
+        raise NotImplementedError
 
     def _check_settings(self) -> None:
         """Complain of parameters that do not go together, before any work."""
@@ -109,22 +107,19 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """A parameter or setting, or what a preset makes of it."""
         return getattr(self, name)
 
-    @property
-    def _prior_weight(self) -> float:
-        return 0.0 if getattr(self, "prior", None) is None else self.gamma
-
     # ------------------------------------------------------------ fitting
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Train the encoder.
+        """Train the networks.
 
         Parameters
         ----------
         X : array-like
             Rows of numbers, shape (n, p), or flat images with ``image_shape``; images of shape
-            (n, h, w) or (n, c, h, w); sequences of shape (n, c, l), with ``encoder="conv1d"``.
+            (n, h, w) or (n, c, h, w); sequences of shape (n, c, l) where there is
+            ``encoder="conv1d"``.
         y : None
             Ignored.
 
@@ -177,8 +172,8 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         rows = self._validate(X, reset=reset)
         if len(rows) < 4:
             raise ValueError(
-                f"n_samples={len(rows)} is too few: an encoder learns from pairs of rows that do "
-                "not belong together. Use at least 4 rows."
+                f"n_samples={len(rows)} is too few: networks learn from what sets rows apart. "
+                "Use at least 4 rows."
             )
         return (rows,)
 
@@ -243,36 +238,6 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
         return self
 
-    def _players(self) -> list[Player]:
-        options = self._setting("learning_rate"), 1, tuple(self._setting("betas"))
-        names = ("model", "discriminator") if self._prior_weight else ("model",)
-        return [Player(name, *options) for name in names]
-
-    def _make_encoder(self, shape: tuple[int, ...], name=None, **options) -> Encoder:
-        """The encoder, whose representations have the range of the prior."""
-        if isinstance(self.encoder, nn.Module):
-            if not isinstance(self.encoder, Encoder):
-                raise TypeError(
-                    "encoder must be an skmi.networks.Encoder, which also returns local features; "
-                    f"got a {type(self.encoder).__name__}. Wrap its parts: "
-                    "Encoder(local, conv, fc, output)."
-                )
-            encoder = copy.deepcopy(self.encoder)
-        else:
-            width = self._setting("encoder_width")
-            name = name or self.encoder
-            encoder = make_encoder(name, shape, self.n_components, width=width, **options)
-        width = encoder_shapes(encoder, shape).y.shape[1]
-        if width != self.n_components:
-            raise ValueError(
-                f"encoder returns representations of width {width}, but n_components="
-                f"{self.n_components}. Set n_components={width}."
-            )
-        if self._prior_weight:
-            range_of = range_of_prior(self.prior, self.n_components, standardize=self._standardize)
-            encoder.output = nn.Sequential(encoder.output, range_of)
-        return encoder
-
     def _record(self, history) -> None:
         past = len(self.history_)
         self.history_ += [
@@ -286,45 +251,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         ]
         self.n_iter_ = len(self.history_)
 
-    # ------------------------------------------------------------ using the encoder
-
-    def transform(self, X):
-        """The representation of rows.
-
-        Parameters
-        ----------
-        X : array-like
-            Rows of the shape that was fitted.
-
-        Returns
-        -------
-        ndarray of float32 of shape (n_samples, n_features_out)
-        """
-        check_is_fitted(self)
-        rows = self._scale(self._validate(X, reset=False))
-        return apply_in_batches(self.encoder_, rows, self.device_, self._layer).numpy()
-
-    def score(self, X, y=None) -> float:
-        """The objective on these rows, in nats, with the fitted networks.
-
-        It ranks settings of the encoder and of training, such as ``encoder_width`` or
-        ``learning_rate``. Values for other weights, bounds or batch sizes are of another
-        objective: rank these by what the representation is for.
-
-        Parameters
-        ----------
-        X : array-like
-            As in `fit`; for an honest value, rows that were not fitted. They are compared in
-            batches of ``batch_size`` rows, in order.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-            Higher is better.
-        """
-        return -self.evaluate(X)["loss"]
+    # ------------------------------------------------------------ using the networks
 
     def evaluate(self, X) -> dict[str, float]:
         """The terms of the objective on these rows.
@@ -354,33 +281,9 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                     totals[name] = totals.get(name, 0.0) + value.double().item() * len(batch[0])
         return {name: total / len(rows) for name, total in totals.items()}
 
-    @property
-    def encoder_(self) -> Encoder:
-        """The fitted encoder, from scaled rows to `skmi.networks.encoders.Layers`."""
-        return self.objective_.model["encoder"]
-
-    def _check_codes(self, X) -> Tensor:
-        """Representations to decode."""
-        codes = check_array(X, dtype="float32", input_name="X")
-        if codes.shape[1] != self.n_components:
-            raise ValueError(
-                f"X has {codes.shape[1]} columns, but the decoder takes n_components="
-                f"{self.n_components}. Transform with feature_layer='global'."
-            )
-        return torch.from_numpy(codes)
-
     def _to_units(self, rows: Tensor) -> np.ndarray:
         """Decoded rows in the units of the data."""
         return (rows.numpy() * self.scale_ + self.location_).astype(np.float32)
-
-    def _layer(self, layers: Layers) -> Tensor:
-        return layers.at(self.feature_layer)
-
-    @property
-    def _n_features_out(self) -> int:
-        with torch.no_grad():
-            layers = self.encoder_(torch.zeros(2, *self.row_shape_))
-        return self._layer(layers).shape[1]
 
     # ------------------------------------------------------------ reading rows
 
@@ -432,7 +335,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     @property
     def _sequences(self) -> bool:
         """Whether rows of two dimensions are (channels, steps) rather than (height, width)."""
-        return self.encoder == "conv1d"
+        return False
 
     def _fit_scale(self, rows: np.ndarray) -> None:
         """Location and scale of each column, or of each channel."""
@@ -443,6 +346,11 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         if not np.isfinite(scale).all():
             raise ValueError("X has values too large to standardise. Scale it first.")
         self._keep_scale(location, scale, rows.dtype)
+
+    def _fit_range(self, rows: np.ndarray) -> None:
+        """Location and scale that take all values to [-1, 1]."""
+        low, high = float(rows.min()), float(rows.max())
+        self._keep_scale((low + high) / 2, (high - low) / 2, rows.dtype)
 
     def _keep_scale(self, location, scale, dtype) -> None:
         digits = np.finfo(dtype if dtype == np.float64 else np.float32).eps
@@ -466,7 +374,6 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
         tags.non_deterministic = self.random_state is None
         return tags
 
@@ -479,3 +386,128 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             objective = self._make_objective(tuple(fitted["row_shape_"]))
         objective.load_state_dict(fitted["objective_"])
         return fitted | {"objective_": objective.eval(), "_training_state": None}
+
+
+class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseRowModel):
+    """Base class of transformers that train an encoder.
+
+    A subclass defines `_make_objective`, which has the encoder at ``model["encoder"]``.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseRowModel._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module],
+        "encoder_width": [Interval(Integral, 2, None, closed="left")],
+        "feature_layer": [StrOptions({"global", "fc", "conv"})],
+    }
+
+    #: Whether representations are standardised before they take the range of the prior.
+    _standardize = True
+
+    @property
+    def _prior_weight(self) -> float:
+        return 0.0 if getattr(self, "prior", None) is None else self.gamma
+
+    @property
+    def _sequences(self) -> bool:
+        return self.encoder == "conv1d"
+
+    def _players(self) -> list[Player]:
+        options = self._setting("learning_rate"), 1, tuple(self._setting("betas"))
+        names = ("model", "discriminator") if self._prior_weight else ("model",)
+        return [Player(name, *options) for name in names]
+
+    def _make_encoder(self, shape: tuple[int, ...], name=None, **options) -> Encoder:
+        """The encoder, whose representations have the range of the prior."""
+        if isinstance(self.encoder, nn.Module):
+            if not isinstance(self.encoder, Encoder):
+                raise TypeError(
+                    "encoder must be an skmi.networks.Encoder, which also returns local features; "
+                    f"got a {type(self.encoder).__name__}. Wrap its parts: "
+                    "Encoder(local, conv, fc, output)."
+                )
+            encoder = copy.deepcopy(self.encoder)
+        else:
+            width = self._setting("encoder_width")
+            name = name or self.encoder
+            encoder = make_encoder(name, shape, self.n_components, width=width, **options)
+        width = encoder_shapes(encoder, shape).y.shape[1]
+        if width != self.n_components:
+            raise ValueError(
+                f"encoder returns representations of width {width}, but n_components="
+                f"{self.n_components}. Set n_components={width}."
+            )
+        if self._prior_weight:
+            range_of = range_of_prior(self.prior, self.n_components, standardize=self._standardize)
+            encoder.output = nn.Sequential(encoder.output, range_of)
+        return encoder
+
+    # ------------------------------------------------------------ using the encoder
+
+    def transform(self, X):
+        """The representation of rows.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_features_out)
+        """
+        check_is_fitted(self)
+        rows = self._scale(self._validate(X, reset=False))
+        return apply_in_batches(self.encoder_, rows, self.device_, self._layer).numpy()
+
+    def score(self, X, y=None) -> float:
+        """The objective on these rows, in nats, with the fitted networks.
+
+        It ranks settings of the encoder and of training, such as ``encoder_width`` or
+        ``learning_rate``. Values for other weights, bounds or batch sizes are of another
+        objective: rank these by what the representation is for.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `fit`; for an honest value, rows that were not fitted. They are compared in
+            batches of ``batch_size`` rows, in order.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Higher is better.
+        """
+        return -self.evaluate(X)["loss"]
+
+    @property
+    def encoder_(self) -> Encoder:
+        """The fitted encoder, from scaled rows to `skmi.networks.encoders.Layers`."""
+        return self.objective_.model["encoder"]
+
+    def _check_codes(self, X) -> Tensor:
+        """Representations to decode."""
+        codes = check_array(X, dtype="float32", input_name="X")
+        if codes.shape[1] != self.n_components:
+            raise ValueError(
+                f"X has {codes.shape[1]} columns, but the decoder takes n_components="
+                f"{self.n_components}. Transform with feature_layer='global'."
+            )
+        return torch.from_numpy(codes)
+
+    def _layer(self, layers: Layers) -> Tensor:
+        return layers.at(self.feature_layer)
+
+    @property
+    def _n_features_out(self) -> int:
+        with torch.no_grad():
+            layers = self.encoder_(torch.zeros(2, *self.row_shape_))
+        return self._layer(layers).shape[1]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -1,4 +1,4 @@
-"""What encoders are trained for: a subclass's terms, and a prior that an adversary guards."""
+"""What networks are trained for: draws, information, and a prior that an adversary guards."""
 
 import math
 
@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from skmi.bounds import jsd
+from skmi.bounds import Bound, jsd, split_matrix
+from skmi.critics import Critic
 from skmi.networks import mlp
 from skmi.representation._priors import PRIORS
 
-__all__ = ["EncoderObjective", "Objective"]
+__all__ = ["EncoderObjective", "InformationTerm", "Objective"]
 
 #: Hidden widths of the discriminator of the prior.
 DISCRIMINATOR_WIDTHS = (1000, 200)
@@ -28,7 +29,7 @@ class Objective(nn.Module):
     def __init__(self):
         super().__init__()
         self.generator: torch.Generator | None = None
-        self._last: Tensor | None = None  # what one player leaves to the next
+        self._last = None  # what one player leaves to the next
 
     def __getstate__(self):  # the last batch may be on another device
         return self.__dict__ | {"_last": None}
@@ -37,6 +38,38 @@ class Objective(nn.Module):
         if self.generator is None or not self.training:
             return torch.Generator(x.device).manual_seed(0)
         return self.generator
+
+
+class InformationTerm(nn.Module):
+    """The information of rows and codes as a critic sees it, from a batch of pairs.
+
+    Parameters
+    ----------
+    critic : Critic
+        Of rows and codes.
+    bound : Bound
+        What the critic climbs.
+    """
+
+    def __init__(self, critic: Critic, bound: Bound):
+        super().__init__()
+        self.scores, self.bound = critic, bound
+        if bound.has_eta:
+            self.eta = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, z: Tensor, generator) -> tuple[Tensor, Tensor]:
+        """The bound and its estimate in nats, from pairs and pairs with codes permuted."""
+        critic = self.scores
+        x_embedding, z_embedding = critic.embed_x(x), critic.embed_y(z)
+        if self.bound.contrastive:
+            joint, product = split_matrix(critic.all_pairs(x_embedding, z_embedding))
+        else:
+            cycle = torch.randperm(len(z), generator=generator, device=z.device)
+            partners = torch.empty_like(cycle).scatter_(0, cycle, cycle.roll(1))  # no fixed point
+            joint = critic.combine(x_embedding, z_embedding)
+            product = critic.combine_partners(x_embedding, z_embedding, partners[None])
+        eta = self.eta if self.bound.has_eta else None
+        return self.bound.value_and_nats(joint, product, eta)
 
 
 class EncoderObjective(Objective):

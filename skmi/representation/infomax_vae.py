@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from skmi._normal import kl_to_standard_normal, normal_log_density
 from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
-from skmi.bounds import BOUNDS, Bound, get_bound, split_matrix
+from skmi.bounds import BOUNDS, Bound, get_bound
 from skmi.critics import Critic, make_critic
 from skmi.evaluation import importance_weighted_log_likelihood
 from skmi.exceptions import NonFiniteLossError, warn
@@ -21,7 +21,7 @@ from skmi.networks import ENCODERS, Encoder, encoder_shapes
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
 from skmi.representation._base import BaseRepresentation
 from skmi.representation._likelihoods import LIKELIHOODS
-from skmi.representation._objective import Objective
+from skmi.representation._objective import InformationTerm, Objective
 from skmi.representation._priors import maximum_mean_discrepancy
 from skmi.training import Player
 
@@ -628,17 +628,15 @@ class VAEObjective(Objective):
         mmd: float,
     ):
         super().__init__()
-        self.model, self.bound = model, bound
+        self.model = model
         self.alpha, self.beta, self.mmd = alpha, beta, mmd
         if alpha:
-            self.critic = nn.ModuleDict({"scores": critic})
-            if bound.has_eta:
-                self.critic["eta"] = nn.ParameterList([nn.Parameter(torch.zeros(()))])
+            self.critic = InformationTerm(critic, bound)
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         generator = self._draws(x)
         if player == "critic":  # after the autoencoder's step, on the codes of that step
-            value, _ = self._information(x, self._last, generator)
+            value, _ = self.critic(x, self._last, generator)
             return {"loss": -value}
         mean, std = split_posterior(self.model["encoder"](x).y)
         z = mean + std * _noise(mean, generator)
@@ -647,7 +645,7 @@ class VAEObjective(Objective):
         loss = self.beta * kl - log_likelihood
         terms = {"log_likelihood": log_likelihood, "kl": kl}
         if self.alpha:
-            value, terms["information"] = self._information(x, z, generator)
+            value, terms["information"] = self.critic(x, z, generator)
             loss = loss - self.alpha * value
             self._last = z.detach()
         if self.mmd:
@@ -665,20 +663,6 @@ class VAEObjective(Objective):
         decoder = self.model["decoder"]
         output = decoder(z, x) if _is_autoregressive(decoder) else decoder(z)
         return self.model["likelihood"].log_prob(output, x)
-
-    def _information(self, x: Tensor, z: Tensor, generator) -> tuple[Tensor, Tensor]:
-        """The critic's bound, and its estimate in nats, from a batch and its codes permuted."""
-        critic = self.critic["scores"]
-        x_embedding, z_embedding = critic.embed_x(x.flatten(1)), critic.embed_y(z)
-        if self.bound.contrastive:
-            joint, product = split_matrix(critic.all_pairs(x_embedding, z_embedding))
-        else:
-            cycle = torch.randperm(len(z), generator=generator, device=z.device)
-            partners = torch.empty_like(cycle).scatter_(0, cycle, cycle.roll(1))  # no fixed point
-            joint = critic.combine(x_embedding, z_embedding)
-            product = critic.combine_partners(x_embedding, z_embedding, partners[None])
-        eta = self.critic["eta"][0] if self.bound.has_eta else None
-        return self.bound.value_and_nats(joint, product, eta)
 
 
 def _noise(like: Tensor, generator) -> Tensor:

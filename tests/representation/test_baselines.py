@@ -340,7 +340,7 @@ def test_pickle_holds_no_batch(baseline):
     # what is not a weight or buffer would stay on the device of training
     objective = clone(baseline).fit(normal(40, 6)).objective_
     restored = pickle.loads(pickle.dumps(objective))
-    assert restored._y is None and restored.generator is None
+    assert restored._last is None and restored.generator is None
 
 
 @each

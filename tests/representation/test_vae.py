@@ -137,7 +137,7 @@ def test_codes_are_permuted_without_a_fixed_point(divergence):
     ).eval()
     generator = torch.Generator().manual_seed(3)
     for _ in range(5):
-        value, nats = objective._information(eye, eye, generator)
+        value, nats = objective.critic(eye, eye, generator)
         joint = torch.full((7,), math.log(9) + bound.offset)
         product = torch.full((7, 6), bound.offset)
         expected = bound.value(joint, product, *[0.0] * bound.has_eta)
