@@ -41,6 +41,7 @@ FREE_PARAMETERS = {
     "learning_rate",
     "max_epochs",
     "n_critic",
+    "n_discriminator",
     "n_importance_samples",
     "patience",
     "random_state",
@@ -49,6 +50,8 @@ FREE_PARAMETERS = {
     "verbose",
     "warm_start",
 }
+#: What the columns are of an encoder that makes a distribution of each row.
+POSTERIOR_COLUMNS = "the means of the codes, then the logarithms of their deviations"
 #: Of the parameters of those that match a prior.
 PRIOR_CONSTRAINTS = {
     "gamma": [Interval(Real, 0, None, closed="left")],
@@ -441,6 +444,22 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         if self._prior_weight:
             range_of = range_of_prior(self.prior, self.n_components, standardize=self._standardize)
             encoder.output = nn.Sequential(encoder.output, range_of)
+        return encoder
+
+    def _read_encoder(self, make, shape: tuple[int, ...], n_outputs: int, meaning: str) -> Encoder:
+        """The module given, or what `make` builds, with so many columns and that meaning."""
+        if isinstance(self.encoder, nn.Module):
+            encoder = copy.deepcopy(self.encoder)
+            if not isinstance(encoder, Encoder):
+                encoder = Encoder(nn.Identity(), nn.Identity(), nn.Identity(), encoder)
+        else:
+            encoder = make()
+        found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
+        if found != (n_outputs,):
+            raise ValueError(
+                f"encoder returns rows of shape {found}, but n_components={self.n_components} "
+                f"needs {n_outputs} columns: {meaning}."
+            )
         return encoder
 
     # ------------------------------------------------------------ using the encoder

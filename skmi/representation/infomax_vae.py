@@ -17,9 +17,9 @@ from skmi.bounds import BOUNDS, Bound, get_bound
 from skmi.critics import Critic, make_critic
 from skmi.evaluation import importance_weighted_log_likelihood
 from skmi.exceptions import NonFiniteLossError, warn
-from skmi.networks import ENCODERS, Encoder, encoder_shapes
+from skmi.networks import ENCODERS
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
-from skmi.representation._base import BaseRepresentation
+from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
 from skmi.representation._likelihoods import LIKELIHOODS
 from skmi.representation._objective import InformationTerm, Objective
 from skmi.representation._priors import maximum_mean_discrepancy
@@ -317,27 +317,16 @@ class InfoMaxVAETransformer(BaseRepresentation):
         )
 
     def _make_encoder(self, shape):
-        n_outputs = 2 * self.n_components
-        if isinstance(self.encoder, nn.Module):
-            encoder = copy.deepcopy(self.encoder)
-            if not isinstance(encoder, Encoder):
-                encoder = Encoder(nn.Identity(), nn.Identity(), nn.Identity(), encoder)
-        else:
-            encoder = make_vae_encoder(
+        def make():
+            return make_vae_encoder(
                 self.encoder,
                 shape,
-                n_outputs,
+                2 * self.n_components,
                 hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
                 width=self.encoder_width,
             )
-        found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
-        if found != (n_outputs,):
-            raise ValueError(
-                f"encoder returns rows of shape {found}, but n_components={self.n_components} "
-                f"needs {n_outputs} columns: the means of the codes, then the logarithms of their "
-                "deviations."
-            )
-        return encoder
+
+        return self._read_encoder(make, shape, 2 * self.n_components, POSTERIOR_COLUMNS)
 
     def _make_decoder(self, shape):
         if not isinstance(self.decoder, nn.Module):
