@@ -1,4 +1,4 @@
-"""Measures of what a representation holds, computed with the representation held fixed."""
+"""Measures of representations, held fixed, and of the rows that generative models make."""
 
 from skmi.evaluation._latent import (
     active_units,
@@ -7,6 +7,13 @@ from skmi.evaluation._latent import (
     kl_to_prior,
     latent_mutual_information,
     latent_traversal,
+)
+from skmi.evaluation._modes import (
+    kl_to_uniform_over_modes,
+    label_preserving_accuracy,
+    mode_counts,
+    modes_captured,
+    reconstruction_error,
 )
 from skmi.evaluation._probes import knn_probe, linear_probe, mlp_probe
 from skmi.evaluation._reconstruction import ReconstructionDecoder, reconstruction_decoder
@@ -19,12 +26,17 @@ __all__ = [
     "aggregate_posterior_kl",
     "importance_weighted_log_likelihood",
     "kl_to_prior",
+    "kl_to_uniform_over_modes",
     "knn_probe",
+    "label_preserving_accuracy",
     "latent_mutual_information",
     "latent_traversal",
     "linear_probe",
     "mlp_probe",
+    "mode_counts",
+    "modes_captured",
     "ms_ssim",
     "reconstruction_decoder",
+    "reconstruction_error",
     "representation_report",
 ]

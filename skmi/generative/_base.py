@@ -10,8 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor, nn
 
-from skmi.base import apply_in_batches
-from skmi.bounds import BOUNDS, get_bound
+from skmi.base import apply_in_batches, check_widths
+from skmi.bounds import get_bound
 from skmi.critics import as_critic, make_critic
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_generator
@@ -19,11 +19,17 @@ from skmi.representation._objective import InformationTerm
 from skmi.representation._priors import PRIORS, maximum_mean_discrepancy
 from skmi.training import Player
 
-__all__ = ["INFORMATION_BOUNDS", "LATENT_PRIORS", "AdversarialMixin", "draw_latents"]
+__all__ = [
+    "INFORMATION_BOUNDS",
+    "LATENT_PRIORS",
+    "AdversarialMixin",
+    "checked_copy",
+    "draw_latents",
+    "read_columns",
+]
 
 #: Bounds that an information term can climb.
 INFORMATION_BOUNDS = ("dv", "eta-dv", "nwj", "jsd", "infonce")
-assert set(INFORMATION_BOUNDS) <= set(BOUNDS)
 #: Distributions of latent columns.
 LATENT_PRIORS = ("gaussian", "uniform")
 #: Part of the largest divergence, 2 log 2, from which the discriminator has won.
@@ -50,7 +56,10 @@ class AdversarialMixin:
     #: Side from which the generator's first map is not halved further.
     _last_side = 4
     #: What to do when training diverges.
-    _advice = "Lower learning_rate."
+    _advice = (
+        "The players may have run away from one another: lower learning_rate or mi_weight, keep "
+        "adaptive_clipping=True, or choose bound='jsd', whose gradients are bounded."
+    )
 
     # ------------------------------------------------------------ fitting
 
@@ -84,6 +93,10 @@ class AdversarialMixin:
             )
         return self
 
+    def _players(self) -> list[Player]:
+        players = [self._player("model"), self._player("discriminator", self.n_discriminator)]
+        return players + ([self._player("critic", self.n_critic)] if self.mi_weight else [])
+
     def _player(self, name: str, steps: int = 1) -> Player:
         return Player(name, self.learning_rate, betas=tuple(self.betas), steps=steps)
 
@@ -93,31 +106,33 @@ class AdversarialMixin:
 
     # ------------------------------------------------------------ networks
 
-    def _make_generator(self, given, shape, hidden_layer_sizes, name="generator") -> nn.Module:
+    def _make_generator(self, given, shape, name="generator") -> nn.Module:
         if isinstance(given, nn.Module):
-            return _checked_copy(name, given, [(self.n_components,)], shape)
+            return checked_copy(name, given, [(self.n_components,)], shape)
         return make_generator(
             self.n_components,
             shape,
-            hidden_layer_sizes=hidden_layer_sizes,
+            hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
             width=self.width,
             last_side=self._last_side,
         )
 
-    def _make_discriminator(self, given, shape, hidden_layer_sizes) -> nn.Module:
-        """A score of rows of this shape."""
+    def _make_score(self, name: str, shape) -> nn.Module:
+        """The network called `name`, from rows of this shape to one score."""
+        given = getattr(self, name, "auto")
         if isinstance(given, nn.Module):
-            return _checked_copy("discriminator", given, [shape], (1,))
+            return checked_copy(name, given, [shape], (1,))
         if len(shape) == 3:
             return ConvolutionalScore(shape, width=self.width, n_dense=0, last_side=self._last_side)
-        return dense_score(math.prod(shape), hidden_layer_sizes)
+        sizes = check_widths(f"{name}_hidden", getattr(self, f"{name}_hidden"))
+        return dense_score(math.prod(shape), sizes)
 
-    def _make_information(self, given, shape, n_codes, hidden_layer_sizes, n_dense):
+    def _make_information(self, given, shape, n_codes, *, n_dense) -> InformationTerm | None:
         """The information of rows and codes; None without its weight."""
         if not self.mi_weight:
             return None
         if isinstance(given, nn.Module):
-            critic = _checked_copy("critic", given, [shape, (n_codes,)], (1,))
+            critic = checked_copy("critic", given, [shape, (n_codes,)], (1,))
         elif len(shape) == 3:
             critic = ConvolutionalScore(
                 shape,
@@ -128,7 +143,8 @@ class AdversarialMixin:
                 batch_norm=False,
             )
         else:
-            options = {"hidden_layer_sizes": hidden_layer_sizes, "activation": "elu"}
+            sizes = check_widths("critic_hidden", self.critic_hidden)
+            options = {"hidden_layer_sizes": sizes, "activation": "elu"}
             critic = make_critic("concat", math.prod(shape), n_codes, **options)
         return InformationTerm(as_critic(critic), get_bound(self.bound))
 
@@ -202,7 +218,7 @@ def read_columns(name: str, values, n_columns: int, meaning: str) -> Tensor:
 
 
 @torch.no_grad()
-def _checked_copy(name: str, module: nn.Module, inputs, output) -> nn.Module:
+def checked_copy(name: str, module: nn.Module, inputs, output) -> nn.Module:
     """A copy of a module that maps rows of these shapes to rows of that shape."""
     module = copy.deepcopy(module)
     was_training = module.training

@@ -8,7 +8,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from skmi.base import check_widths
 from skmi.bounds import jsd
 from skmi.generative._base import (
     INFORMATION_BOUNDS,
@@ -146,10 +145,6 @@ class MIGAN(DensityMixin, AdversarialMixin, BaseRowModel):
     }
 
     _last_side = 2
-    _advice = (
-        "The players may have run away from one another: lower learning_rate or mi_weight, keep "
-        "adaptive_clipping=True, or choose bound='jsd', whose gradients are bounded."
-    )
 
     def __init__(
         self,
@@ -213,22 +208,12 @@ class MIGAN(DensityMixin, AdversarialMixin, BaseRowModel):
                 "latent columns that the code is part of. Lower it, or raise n_components."
             )
 
-    def _players(self):
-        players = [self._player("model"), self._player("discriminator", self.n_discriminator)]
-        return players + ([self._player("critic", self.n_critic)] if self.mi_weight else [])
-
     def _make_objective(self, shape):
-        hidden = {
-            name: check_widths(name, getattr(self, name))
-            for name in ("hidden_layer_sizes", "discriminator_hidden", "critic_hidden")
-        }
         self.code_size_ = self.code_size or self.n_components
         return GANObjective(
-            self._make_generator(self.generator, shape, hidden["hidden_layer_sizes"]),
-            self._make_discriminator(self.discriminator, shape, hidden["discriminator_hidden"]),
-            self._make_information(
-                self.critic, shape, self.code_size_, hidden["critic_hidden"], n_dense=1024
-            ),
+            self._make_generator(self.generator, shape),
+            self._make_score("discriminator", shape),
+            self._make_information(self.critic, shape, self.code_size_, n_dense=1024),
             prior=self.prior,
             n_latent=self.n_components,
             n_codes=self.code_size_,
