@@ -24,7 +24,7 @@ def mode_counts(samples, modes, *, radius=None):
 
     Parameters
     ----------
-    samples : array-like of shape (n, p), or (n, c, h, w) with a classifier
+    samples : array-like of shape (n, p), or images with a classifier
         Rows of a generative model.
     modes : array-like of shape (k, p), or fitted classifier
         The centres of the modes; a sample belongs to the nearest. Or a classifier of flat grey
@@ -69,7 +69,7 @@ def mode_counts(samples, modes, *, radius=None):
 
 
 def _count_classes(samples: np.ndarray, classifier) -> np.ndarray:
-    if samples.ndim == 2:
+    if samples.ndim < 4:
         samples = samples[:, None]
     n_samples, n_channels = samples.shape[:2]
     classes = np.asarray(classifier.classes_)

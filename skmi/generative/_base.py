@@ -97,8 +97,8 @@ class AdversarialMixin:
         players = [self._player("model"), self._player("discriminator", self.n_discriminator)]
         return players + ([self._player("critic", self.n_critic)] if self.mi_weight else [])
 
-    def _player(self, name: str, steps: int = 1) -> Player:
-        return Player(name, self.learning_rate, betas=tuple(self.betas), steps=steps)
+    def _player(self, name: str, steps: int = 1, every: int = 1) -> Player:
+        return Player(name, self.learning_rate, every, betas=tuple(self.betas), steps=steps)
 
     def _fit_scale(self, rows):
         """Images to the range of the generator's last layer; columns to variance 1."""

@@ -22,7 +22,7 @@ from skmi.representation._objective import InformationTerm, Objective
 __all__ = ["MIGAN"]
 
 
-class MIGAN(DensityMixin, AdversarialMixin, BaseRowModel):
+class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
     r"""A generative adversarial network whose samples tell the codes that they were made from.
 
     A generator G makes rows of noise and a code, :math:`z = [\epsilon, c]`, and a discriminator D

@@ -19,7 +19,7 @@ from skmi.representation._objective import Objective
 __all__ = ["GeneratorByPriorMatching"]
 
 
-class GeneratorByPriorMatching(DensityMixin, AdversarialMixin, BaseRowModel):
+class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
     r"""A generator that learns from an encoder which is not its adversary.
 
     An encoder E maps rows to numbers. It is trained so that those of the data are distributed
@@ -49,6 +49,8 @@ class GeneratorByPriorMatching(DensityMixin, AdversarialMixin, BaseRowModel):
         Hidden layers of the dense encoder.
     discriminator_hidden : tuple of int, default=(64, 64)
         Hidden layers of the two discriminators of numbers.
+    n_encoder : int, default=5
+        Steps of the encoder and the discriminators for each of the generator.
     width, prior, image_shape, max_epochs, batch_size, learning_rate, betas
         As in `MIGAN`.
     device, random_state, verbose, warm_start
@@ -59,8 +61,8 @@ class GeneratorByPriorMatching(DensityMixin, AdversarialMixin, BaseRowModel):
     generator_ : nn.Module
         From latent columns to scaled rows.
     history_ : list of dict
-        Of each epoch: ``train_loss`` (the generator's), ``train_mean``, that of the encoder over
-        generated rows, ``train_data_mean``, that over the data, and ``train_mismatch``, what the
+        Of each epoch: ``train_loss`` (the encoder's), ``train_mean`` and ``train_data_mean``, the
+        means of its numbers of generated rows and of the data, and ``train_mismatch``, what the
         discriminators find of 2 JSD between numbers and targets, of both kinds together.
     n_iter_, location_, scale_, row_shape_, n_features_in_, feature_names_in_
         As in `MIGAN`.
@@ -96,6 +98,7 @@ class GeneratorByPriorMatching(DensityMixin, AdversarialMixin, BaseRowModel):
         "discriminator_hidden": ["array-like"],
         "width": [Interval(Integral, 1, None, closed="left")],
         "prior": [StrOptions(set(LATENT_PRIORS))],
+        "n_encoder": [Interval(Integral, 1, None, closed="left")],
     }
 
     _advice = "Lower learning_rate, or raise penalty."
@@ -114,6 +117,7 @@ class GeneratorByPriorMatching(DensityMixin, AdversarialMixin, BaseRowModel):
         width=64,
         prior="gaussian",
         image_shape=None,
+        n_encoder=5,
         max_epochs=100,
         batch_size=100,
         learning_rate=1e-4,
@@ -134,6 +138,7 @@ class GeneratorByPriorMatching(DensityMixin, AdversarialMixin, BaseRowModel):
         self.width = width
         self.prior = prior
         self.image_shape = image_shape
+        self.n_encoder = n_encoder
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -144,7 +149,11 @@ class GeneratorByPriorMatching(DensityMixin, AdversarialMixin, BaseRowModel):
         self.warm_start = warm_start
 
     def _players(self):
-        return [self._player(name) for name in ("model", "encoder", "discriminator")]
+        return [
+            self._player("encoder"),
+            self._player("discriminator"),
+            self._player("model", every=self.n_encoder),
+        ]
 
     def _make_objective(self, shape):
         sizes = check_widths("discriminator_hidden", self.discriminator_hidden)
@@ -198,42 +207,37 @@ class PriorMatchingObjective(Objective):
         self.model = nn.ModuleDict({"generator": generator})
         self.encoder, self.discriminator = encoder, discriminators
         self.prior, self.n_latent = prior, n_latent
-        self.means, self.penalty = {"data": mean, "generated": -mean}, penalty
+        self.mean, self.penalty = mean, penalty
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         draws = self._draws(x)
-        if player == "encoder":  # on the rows of the generator's step
-            numbers = {"data": self._encode(x), "generated": self._encode(self._last)}
-            self._last = {kind: y.detach() for kind, y in numbers.items()}
-            loss = sum(softplus(-self.discriminator[k](y)).mean() for k, y in numbers.items())
-            if self.penalty:
-                loss = loss + self.penalty * self._squared_gradient(x)
-            return {"loss": loss, "data_mean": numbers["data"].mean()}
         if player == "discriminator":  # on the numbers of the encoder's step
-            mismatch = self._mismatch(self._last, draws)
+            mismatch = self._mismatch(*self._last, draws)
             return {"loss": -mismatch, "mismatch": mismatch}
         latents = draw_latents(self.prior, (len(x), self.n_latent), draws)
-        rows = self.model["generator"](latents)
-        numbers = self._encode(rows)
-        mean = numbers.mean()
-        terms = {"loss": (mean - self.means["data"]).square(), "mean": mean}
-        self._last = rows.detach()
-        if not self.training:
-            data = self._encode(x)
-            terms["data_mean"] = data.mean()
-            terms["mismatch"] = self._mismatch({"data": data, "generated": numbers}, draws)
-        return terms
+        with torch.set_grad_enabled(player == "model" and torch.is_grad_enabled()):
+            rows = self.model["generator"](latents)
+        generated = self._encode(rows)
+        if player == "model":
+            return {"loss": (generated.mean() - self.mean).square()}
+        data = self._encode(x)
+        self._last = data.detach(), generated.detach()
+        scores = self.discriminator["data"](data), self.discriminator["generated"](generated)
+        loss = sum(softplus(-score).mean() for score in scores)
+        if self.penalty:
+            loss = loss + self.penalty * self._squared_gradient(x)
+        return {"loss": loss, "data_mean": data.mean(), "mean": generated.mean()}
 
     def _encode(self, x: Tensor) -> Tensor:
         return self.encoder(x).view(-1, 1)
 
-    def _mismatch(self, numbers: dict[str, Tensor], draws) -> Tensor:
+    def _mismatch(self, data: Tensor, generated: Tensor, draws) -> Tensor:
         """What the discriminators find of 2 JSD between targets and numbers, of both kinds."""
-        bounds = []
-        for kind, y in numbers.items():
-            target = draw_latents("gaussian", tuple(y.shape), draws) + self.means[kind]
-            bounds.append(jsd(self.discriminator[kind](target), self.discriminator[kind](y)))
-        return sum(bounds) + 2 * len(bounds) * math.log(2)
+        total = 4 * math.log(2)
+        for kind, y, mean in (("data", data, self.mean), ("generated", generated, -self.mean)):
+            target = draw_latents("gaussian", tuple(y.shape), draws) + mean
+            total = total + jsd(self.discriminator[kind](target), self.discriminator[kind](y))
+        return total
 
     def _squared_gradient(self, x: Tensor) -> Tensor:
         """Mean squared norm of the encoder's gradient in the rows."""

@@ -37,10 +37,15 @@ def _channels(width: int, n_blocks: int) -> list[int]:
     return [width * 2 ** min(i, 3) for i in range(n_blocks)]
 
 
+def _halving(n_in: int, n_out: int, *, bias: bool) -> nn.Conv2d:
+    return nn.Conv2d(n_in, n_out, 5, stride=2, padding=2, bias=bias)
+
+
 def _dense_blocks(sizes: Sequence[int]) -> nn.Sequential:
     layers = nn.Sequential()
     for n_in, n_out in pairwise(sizes):
-        layers.extend([nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.LeakyReLU(0.2)])
+        layer = nn.Linear(n_in, n_out, bias=False)  # batch norm has one
+        layers.extend([layer, nn.BatchNorm1d(n_out), nn.LeakyReLU(0.2)])
     return layers
 
 
@@ -84,18 +89,14 @@ def make_generator(
     grids = _grids(shape, last_side)[::-1]
     channels = [*_channels(width, len(grids) - 1)[::-1], shape[0]]
     layers = nn.Sequential(
-        nn.Linear(n_in, channels[0] * math.prod(grids[0])),
+        nn.Linear(n_in, channels[0] * math.prod(grids[0]), bias=False),
         nn.Unflatten(1, (channels[0], *grids[0])),
     )
     for (n_from, n_to), (small, large) in zip(pairwise(channels), pairwise(grids), strict=True):
         even = [b - (2 * a - 1) for a, b in zip(small, large, strict=True)]
-        layers.extend(
-            [
-                nn.BatchNorm2d(n_from),
-                nn.ReLU(),
-                nn.ConvTranspose2d(n_from, n_to, 5, stride=2, padding=2, output_padding=even),
-            ]
-        )
+        options = {"stride": 2, "padding": 2, "output_padding": even, "bias": large == grids[-1]}
+        layer = nn.ConvTranspose2d(n_from, n_to, 5, **options)
+        layers.extend([nn.BatchNorm2d(n_from), nn.ReLU(), layer])
     return layers.append(nn.Tanh())
 
 
@@ -114,12 +115,14 @@ def make_gan_encoder(
     grids = _grids(shape, last_side=4)
     channels = [shape[0], *_channels(width, len(grids) - 1)]
     blocks = [
-        nn.Sequential(nn.Conv2d(a, b, 5, stride=2, padding=2), nn.BatchNorm2d(b), nn.ReLU())
+        nn.Sequential(_halving(a, b, bias=False), nn.BatchNorm2d(b), nn.ReLU())
         for a, b in pairwise(channels)
     ]
     *local, last = blocks
     hidden = nn.Sequential(
-        nn.Conv2d(channels[-1], 4 * width, grids[-1]), nn.BatchNorm2d(4 * width), nn.ReLU()
+        nn.Conv2d(channels[-1], 4 * width, grids[-1], bias=False),
+        nn.BatchNorm2d(4 * width),
+        nn.ReLU(),
     )
     return Encoder(
         nn.Sequential(*local), last, hidden.append(nn.Flatten()), nn.Linear(4 * width, n_outputs)
@@ -177,8 +180,9 @@ class ConvolutionalScore(nn.Module):
         channels = [shape[0], *_channels(width, len(grids) - 1)]
         self.layers = nn.ModuleList()
         for place, (a, b) in enumerate(pairwise(channels)):
-            layer = nn.Sequential(nn.Conv2d(a, b, 5, stride=2, padding=2))
-            self.layers.append(layer.append(nn.BatchNorm2d(b)) if batch_norm and place else layer)
+            normed = batch_norm and place > 0
+            layer = nn.Sequential(_halving(a, b, bias=not normed))
+            self.layers.append(layer.append(nn.BatchNorm2d(b)) if normed else layer)
         n_features, widths = channels[-1] * math.prod(grids[-1]), channels[1:]
         if n_dense:
             self.layers.append(nn.Sequential(nn.Flatten(), nn.Linear(n_features, n_dense)))

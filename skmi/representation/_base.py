@@ -42,6 +42,7 @@ FREE_PARAMETERS = {
     "max_epochs",
     "n_critic",
     "n_discriminator",
+    "n_encoder",
     "n_importance_samples",
     "patience",
     "random_state",
