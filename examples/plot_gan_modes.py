@@ -65,8 +65,6 @@ for row, (name, ((X, _, modes), radius, limit)) in zip(axes, data.items(), stric
         counts = mode_counts(drawn[:2500], modes, radius=radius)
         title = f"{(counts > 0).sum()} of {len(modes)}, {counts.sum() / 2500:.0%} near one"
         print(f"{name:12s} {label:14s} {title}")
-        axis.imshow(
-            density(drawn, limit), origin="lower", extent=[-limit, limit] * 2, cmap="Blues"
-        )
+        axis.imshow(density(drawn, limit), origin="lower", extent=[-limit, limit] * 2, cmap="Blues")
         axis.set(title=f"{label}\n{title}", xticks=[], yticks=[])
 plt.show()

@@ -95,8 +95,8 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
     n_iter_ : int
         Number of epochs.
     location_, scale_ : ndarray
-        What the data are centred and divided by: columns have variance 1, images values from -1
-        to 1.
+        What the data are centred and divided by: columns have standard deviation 3, images values
+        from -1 to 1.
     row_shape_ : tuple of int
         Shape of one row as the networks see it.
     n_features_in_, feature_names_in_

@@ -68,7 +68,7 @@ def gan(seed, n_steps):
         X, _, modes = make(N_ROWS, random_state=seed)
         for name, options in GANS.items():
             print(f"  {data}, {name}, seed {seed}", flush=True)
-            model = MIGAN(random_state=seed, **options)
+            model = MIGAN(2, random_state=seed, **options)
 
             def report(model=model, where=(modes, radius, wide)):
                 return coverage(model.sample(N_SAMPLES, random_state=0), *where)

@@ -25,7 +25,7 @@ from skmi.generative import (
     BiGANTransformer,
     GeneratorByPriorMatching,
 )
-from skmi.generative._base import INFORMATION_BOUNDS
+from skmi.generative._base import COLUMN_STD, INFORMATION_BOUNDS
 from skmi.generative.ali import ALIObjective
 from skmi.generative.gan import GANObjective
 from skmi.networks.gan import ConvolutionalScore, make_gan_encoder, make_generator
@@ -245,8 +245,8 @@ def test_losses_of_ali_are_cross_entropies():
 
 
 def test_at_the_optimum_of_ali_nothing_can_tell_the_pairs_apart():
-    # x and z both standard normal, all maps linear: with b the decoder and a the encoder, pairs
-    # (x, a x) and (b z, z) have the same distribution if and only if |b| = 1 and a = 1 / b
+    # x and z both normal, all maps linear: with b the decoder and a the encoder, pairs (x, a x)
+    # and (b z, z) have the same distribution if and only if |b| is the deviation of x and a = 1 / b
     X = normal(4000, 1)
     ali = ALITransformer(
         1,
@@ -304,6 +304,7 @@ def test_information_raises_what_the_samples_tell_of_the_code():
     # the generator may use its code or not: with information it does
     X = normal(600, 2)
     options = QUICK | {"max_epochs": 30, "learning_rate": 2e-3, "batch_size": 60}
+    options["n_components"] = 8
     told = []
     for weight in (0.0, 1.0):
         gan = MIGAN(**options, code_size=1, mi_weight=weight, critic_hidden=(32,)).fit(X)
@@ -348,7 +349,7 @@ def test_encoder_is_matched_to_the_two_targets():
     # rows that differ enough from the data, from a generator that hardly ever moves
     class Far(nn.Linear):
         def forward(self, z):
-            return z + 4 + 0 * super().forward(z)
+            return COLUMN_STD * (z + 4) + 0 * super().forward(z)
 
     model = GeneratorByPriorMatching(
         1,
@@ -518,7 +519,7 @@ def test_score_ranks_generators():
     with torch.no_grad():
         scores = []
         for scale in (0.1, 0.5, 1.0):
-            gan.generator_.weight.fill_(scale), gan.generator_.bias.zero_()
+            gan.generator_.weight.fill_(COLUMN_STD * scale), gan.generator_.bias.zero_()
             scores.append(gan.score(X))
     assert scores == sorted(scores) and scores[-1] > -0.01
 
@@ -600,7 +601,7 @@ def test_divergence_of_known_distributions():
             self.zero = nn.Parameter(torch.zeros(()))
 
         def forward(self, z):
-            return z + 1 + 0 * self.zero
+            return COLUMN_STD * (z + 1) + 0 * self.zero
 
     X = normal(4000, 1)
     X = (X - X.mean()) / X.std()
