@@ -51,5 +51,10 @@ for (above, below), (label, options) in zip(axes.T, models.items(), strict=True)
     above.scatter(*rebuilt.T, s=2, c=y_test, cmap="tab20")
     above.set(title=f"{label}\nreconstructions, error {error:.2f}", xlim=(-6, 6), ylim=(-6, 6))
     below.scatter(*samples.T, s=2, color="tab:blue")
-    below.set(title=f"samples: {title}", xticks=[], yticks=[])
+    below.set(title=f"samples\n{title}", xticks=[], yticks=[])
 plt.show()
+
+# %%
+# Information lowers the error of ALI from 1.8 to 1.4, and the squared error, which is the
+# thing measured, to 0.7. Samples are still spread between the modes in all three: 2000 steps of small
+# networks are few. This is one seed.

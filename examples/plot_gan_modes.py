@@ -39,7 +39,7 @@ settings = {
     "discriminator_hidden": (128, 128),
     "critic_hidden": (128, 128),
     "learning_rate": 1e-3,
-    "max_epochs": 20,
+    "max_epochs": 40,
     "random_state": 0,
 }
 
@@ -68,3 +68,11 @@ for row, (name, ((X, _, modes), radius, limit)) in zip(axes, data.items(), stric
         axis.imshow(density(drawn, limit), origin="lower", extent=[-limit, limit] * 2, cmap="Blues")
         axis.set(title=f"{label}\n{title}", xticks=[], yticks=[])
 plt.show()
+
+# %%
+# The plain GAN keeps to the corners of the grid and hits 16 modes. With MINE and eta-MINE samples
+# are spread over the whole grid, and hit 22 and 25. None has found how narrow the modes are: at most
+# 6% of the samples are near one, so that many of these hits are strays, and the networks and steps of
+# the papers are needed for more. No model follows the inner turn of the spiral yet; there information
+# puts samples inside, which counts as covering it, and takes some from the outer turn. This is one
+# seed.
