@@ -55,6 +55,6 @@ for (above, below), (label, options) in zip(axes.T, models.items(), strict=True)
 plt.show()
 
 # %%
-# Information lowers the error of ALI from 1.8 to 1.4, and the squared error, which is the
-# thing measured, to 0.7. Samples are still spread between the modes in all three: 2000 steps of small
-# networks are few. This is one seed.
+# Information lowers the error of ALI from 1.8 to 1.4. The squared error, which is nearly what is
+# measured, lowers it to 0.7. Samples are still spread between the modes in all three: 2000 steps
+# of small networks are few. This is one seed.

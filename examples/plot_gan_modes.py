@@ -71,8 +71,7 @@ plt.show()
 
 # %%
 # The plain GAN keeps to the corners of the grid and hits 16 modes. With MINE and eta-MINE samples
-# are spread over the whole grid, and hit 22 and 25. None has found how narrow the modes are: at most
-# 6% of the samples are near one, so that many of these hits are strays, and the networks and steps of
-# the papers are needed for more. No model follows the inner turn of the spiral yet; there information
-# puts samples inside, which counts as covering it, and takes some from the outer turn. This is one
-# seed.
+# are spread over the whole grid, and hit 22 and 25. None has found how narrow the modes are: at
+# most 6% of the samples are near one, so that many of these hits are strays. No model follows the
+# inner turn of the spiral yet; there information puts samples inside, which counts as covering it,
+# and takes some from the outer turn. This is one seed.
