@@ -24,15 +24,14 @@ from skmi.critics import ConcatCritic
 from skmi.evaluation._latent import mixture_information
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
 from skmi.networks import Encoder
-from skmi.networks.vae import VAE_ENCODERS
-from skmi.representation._base import BaseRepresentation
+from skmi.networks.vae import VAE_ENCODERS, make_vae_encoder
+from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
 from skmi.representation._objective import (
     InformationCritic,
     Objective,
     gaussian_noise,
     warn_of_small_batches,
 )
-from skmi.representation.infomax_vae import make_code_encoder
 from skmi.training import Player
 
 __all__ = ["InformationBottleneckClassifier"]
@@ -411,14 +410,20 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     def _make_encoder(self, shape):
         if self.encoder_noise == "propagated":
             shape = (2 * shape[0], *shape[1:])
-        return make_code_encoder(
-            self.encoder,
-            shape,
-            self.n_components,
-            posterior=self.encoder_noise == "gaussian",
-            hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
-            width=self.encoder_width,
-        )
+        n_outputs, meaning = self.n_components, "the codes"
+        if self.encoder_noise == "gaussian":
+            n_outputs, meaning = 2 * self.n_components, POSTERIOR_COLUMNS
+
+        def make():
+            return make_vae_encoder(
+                self.encoder,
+                shape,
+                n_outputs,
+                hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
+                width=self.encoder_width,
+            )
+
+        return self._read_encoder(make, shape, n_outputs, meaning)
 
     def _measure_compression(self, rows: Tensor, codes: Tensor, *, warn_if_loose: bool) -> None:
         self.compression_ = float("nan")
@@ -712,7 +717,7 @@ class BottleneckObjective(Objective):
             if isinstance(layer, GaussianNoise):
                 layer.generator = generator
         if player == "critic":  # after the encoder's step, on the codes of that step
-            value, _ = self.critic(x, self._last, generator)
+            value, _ = self.critic(x.flatten(1), self._last, generator)
             return {"loss": -value}
         if self.beta and self.critic is None:
             mean, std = encoder.posterior(x)
@@ -721,7 +726,7 @@ class BottleneckObjective(Objective):
         else:
             z = encoder.sample(x, generator)
         if self.critic is not None:
-            value, information = self.critic(x, z, generator)
+            value, information = self.critic(x.flatten(1), z, generator)
             self._last = z.detach()
         cross_entropy = F.cross_entropy(self.model["head"](z), y)
         if not self.beta:

@@ -8,7 +8,8 @@ batch, returns the loss to descend and whatever else is worth recording::
 Its parameters are shared out among *players*, each with an optimiser of its own: one player
 for a plain estimator; a critic and its eta; an encoder, a critic and an adversary. A player
 owns the parameters whose names start with its name, and takes a step on the loss that the
-objective returns for it.
+objective returns for it. Where that comes with a ``"clipped_loss"``, the player descends it as
+well, by a gradient no larger than that of the loss (`adaptive_clipping`).
 """
 
 import math
@@ -36,6 +37,7 @@ __all__ = [
     "StopTraining",
     "TensorBatches",
     "Trainer",
+    "adaptive_clipping",
     "schedule_factor",
 ]
 
@@ -343,6 +345,47 @@ class ProgressBar(Callback):
         self.bar_.close()
 
 
+# ------------------------------------------------------------------------- clipping
+
+
+def adaptive_clipping(gradients: Sequence[Tensor], reference: Sequence[Tensor]) -> list[Tensor]:
+    r"""Scale a gradient down to the norm of another one.
+
+    .. math:: g_a = \min(\lVert g_u \rVert, \lVert g_m \rVert) \, g_m / \lVert g_m \rVert
+
+    keeps a term without an upper limit, such as mutual information, from drowning the others.
+    Source: MINE (Belghazi et al. 2018), eq. 21.
+
+    Parameters
+    ----------
+    gradients : sequence of Tensor
+        :math:`g_m`, in parts, one for each parameter.
+    reference : sequence of Tensor
+        :math:`g_u`, whose norm is that of all its parts together.
+
+    Returns
+    -------
+    list of Tensor
+        :math:`g_a`; what is not larger than the reference is returned as it is.
+    """
+    norm, limit = (
+        torch.stack([part.square().sum() for part in parts]).sum().sqrt()
+        for parts in (gradients, reference)
+    )
+    scale = torch.where(norm > limit, limit / norm, 1.0)
+    return [scale * part for part in gradients]
+
+
+def _add_clipped(loss: Tensor, parameters: Sequence[Tensor]) -> None:
+    """Add the clipped gradient of a loss to that of the parameters that it depends on."""
+    found = torch.autograd.grad(loss, parameters, allow_unused=True)
+    reached = [(p, g) for p, g in zip(parameters, found, strict=True) if g is not None]
+    reference = [torch.zeros_like(p) if p.grad is None else p.grad for p, _ in reached]
+    clipped = adaptive_clipping([gradient for _, gradient in reached], reference)
+    for (parameter, _), old, new in zip(reached, reference, clipped, strict=True):
+        parameter.grad = old + new
+
+
 # -------------------------------------------------------------------------- trainer
 
 
@@ -362,7 +405,7 @@ class Trainer(skorch.NeuralNet):
     ----------
     objective : torch.nn.Module
         Called as ``objective(*batch, player=name)``, returns a dict of scalars with at least
-        ``"loss"``. It is trained in place.
+        ``"loss"``, and in training perhaps ``"clipped_loss"``. It is trained in place.
     players : sequence of Player
         Who descends, in the order of their steps on each batch.
     max_epochs : int
@@ -600,7 +643,11 @@ class Trainer(skorch.NeuralNet):
         parameters = [
             p for group in self.optimizer_of(player).param_groups for p in group["params"]
         ]
-        step["loss"].backward(inputs=parameters)
+        clipped = step.pop("clipped_loss", None)
+        step["loss"].backward(inputs=parameters, retain_graph=clipped is not None)
+        if clipped is not None:
+            _add_clipped(clipped, parameters)
+            step["loss"] = step["loss"].detach() + clipped.detach()
         return step
 
     def train_step(self, batch, **fit_params):

@@ -27,6 +27,7 @@ from skmi.datasets._formulas import (
     student_mutual_info,
 )
 from skmi.datasets._images import load_cifar10, load_mnist
+from skmi.datasets._modes import make_gaussian_grid, make_spiral, stack_images
 from skmi.datasets._tasks import bmi_tasks, held_out_tasks
 from skmi.datasets._transforms import (
     TRANSFORMS,
@@ -57,14 +58,17 @@ __all__ = [
     "make_gaussian",
     "make_gaussian_chain",
     "make_gaussian_classes",
+    "make_gaussian_grid",
     "make_gaussian_mixture",
     "make_gaussian_triple",
     "make_images",
     "make_sparse_gaussian",
+    "make_spiral",
     "make_student",
     "make_xor",
     "normal_cdf",
     "spiral",
+    "stack_images",
     "student_mutual_info",
     "swiss_roll",
     "wiggly",

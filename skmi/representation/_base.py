@@ -1,4 +1,4 @@
-"""What transformers share that learn a representation: rows of any shape in, columns out."""
+"""What models of rows of any shape share, and the transformers among them."""
 
 import copy
 import math
@@ -21,11 +21,11 @@ from skmi.base import (
 )
 from skmi.exceptions import ConvergenceWarning, warn
 from skmi.networks import ENCODERS, Encoder, Layers, encoder_shapes, make_encoder
-from skmi.representation._objective import EncoderObjective
+from skmi.representation._objective import Objective
 from skmi.representation._priors import PRIORS, range_of_prior
 from skmi.training import Player, count_batches, count_stop_rows
 
-__all__ = ["BaseRepresentation"]
+__all__ = ["BaseRepresentation", "BaseRowModel"]
 
 #: Fewest rows that are held out to tell when to stop.
 FEWEST_STOP_ROWS = 16
@@ -44,6 +44,8 @@ FREE_PARAMETERS = {
     "max_epochs",
     "n_critic",
     "n_draws",
+    "n_discriminator",
+    "n_encoder",
     "n_importance_samples",
     "patience",
     "precision",
@@ -53,6 +55,8 @@ FREE_PARAMETERS = {
     "verbose",
     "warm_start",
 }
+#: What the columns are of an encoder that makes a distribution of each row.
+POSTERIOR_COLUMNS = "the means of the codes, then the logarithms of their deviations"
 #: Of the parameters of those that match a prior.
 PRIOR_CONSTRAINTS = {
     "gamma": [Interval(Real, 0, None, closed="left")],
@@ -87,19 +91,16 @@ class _KeepRecord(Callback):
         self.estimator._record(net.history)
 
 
-class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNeuralEstimator):
-    """Base class of transformers that train an encoder.
+class BaseRowModel(BaseNeuralEstimator):
+    """Base class of estimators that train networks on rows of any shape.
 
-    A subclass defines `_make_objective`, which has the encoder at ``model["encoder"]``.
+    A subclass defines `_make_objective`, and has the parameters below, those of early stopping
+    perhaps as attributes of the class.
     """
 
     _parameter_constraints: dict = {
         **BaseNeuralEstimator._parameter_constraints,
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module],
-        "encoder_width": [Interval(Integral, 2, None, closed="left")],
         "image_shape": [None, "array-like"],
-        "feature_layer": [StrOptions({"global", "fc", "conv"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -112,10 +113,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     # ------------------------------------------------------------ subclass hooks
 
-    #: Whether representations are standardised before they take the range of the prior.
-    _standardize = True
-
-    def _make_objective(self, shape: tuple[int, ...]) -> EncoderObjective:
+    def _make_objective(self, shape: tuple[int, ...]) -> Objective:
         raise NotImplementedError
 
     def _batch_tensors(self, rows: Tensor, indices: Tensor, *targets: Tensor) -> list[Tensor]:
@@ -126,6 +124,10 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Further options of the `Trainer`."""
         return {}
 
+    def _players(self) -> list[Player]:
+        """Who trains which part of the objective."""
+        raise NotImplementedError
+
     def _check_settings(self) -> None:
         """Complain of parameters that do not go together, before any work."""
 
@@ -133,22 +135,19 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """A parameter or setting, or what a preset makes of it."""
         return getattr(self, name)
 
-    @property
-    def _prior_weight(self) -> float:
-        return 0.0 if getattr(self, "prior", None) is None else self.gamma
-
     # ------------------------------------------------------------ fitting
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Train the encoder.
+        """Train the networks.
 
         Parameters
         ----------
         X : array-like
             Rows of numbers, shape (n, p), or flat images with ``image_shape``; images of shape
-            (n, h, w) or (n, c, h, w); sequences of shape (n, c, l), with ``encoder="conv1d"``.
+            (n, h, w) or (n, c, h, w); sequences of shape (n, c, l) where there is
+            ``encoder="conv1d"``.
         y : None
             Ignored.
 
@@ -273,6 +272,204 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
         return self
 
+    def _record(self, history) -> None:
+        past = len(self.history_)
+        self.history_ += [
+            {"epoch": past + row["epoch"], "seconds": row["dur"]}
+            | {
+                k: v
+                for k, v in row.items()
+                if k.startswith(("train_", "valid_")) and "best" not in k
+            }
+            for row in history
+            if "dur" in row  # an interrupted epoch has no duration
+        ]
+        self.n_iter_ = len(self.history_)
+
+    @property
+    def _keeps_when_interrupted(self) -> bool:
+        return bool(getattr(self, "history_", None))
+
+    # ------------------------------------------------------------ using the networks
+
+    def evaluate(self, X, y=None) -> dict[str, float]:
+        """The terms of the objective on these rows.
+
+        Parameters
+        ----------
+        X : array-like
+            As in `score`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        dict
+            Each term of ``history_``, and ``"loss"``, what training descends: divergences and
+            errors count with their weights, and information with its weight, negatively.
+        """
+        check_is_fitted(self)
+        return self._terms_of(self._scale(self._validate(X, y, reset=False)))
+
+    def _terms_of(self, rows: Tensor, *targets: Tensor, batch_size: int | None = None):
+        """The terms of the objective on scaled rows."""
+        if len(rows) < 2:
+            raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
+        objective, totals = copy.deepcopy(self.objective_).to(self.device_), {}
+        n_batches = count_batches(len(rows), batch_size or self._setting("batch_size"))
+        tensors = self._batch_tensors(rows, torch.arange(len(rows)), *targets)
+        with torch.no_grad():
+            for batch in zip(*(t.tensor_split(n_batches) for t in tensors), strict=True):
+                terms = objective(*(t.to(self.device_) for t in batch), player="model")
+                for name, value in terms.items():
+                    totals[name] = totals.get(name, 0.0) + value.double().item() * len(batch[0])
+        return {name: total / len(rows) for name, total in totals.items()}
+
+    def _to_units(self, rows: Tensor) -> np.ndarray:
+        """Decoded rows in the units and the shape of the data."""
+        rows = (rows.numpy() * self.scale_ + self.location_).astype(np.float32)
+        return rows.reshape(-1, *self.input_shape_)
+
+    # ------------------------------------------------------------ reading rows
+
+    def _validate(self, X, y=None, *, reset: bool) -> np.ndarray:
+        """X as rows of the shape that networks see, in its own dtype where that is uint8."""
+        X = validate_data(
+            self, X, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
+        )
+        rows = self._as_rows(in_working_dtype(X))
+        if reset:
+            self.row_shape_, self.input_shape_ = rows.shape[1:], X.shape[1:]
+        elif rows.shape[1:] != tuple(self.row_shape_):
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on rows "
+                f"of shape {tuple(self.row_shape_)}."
+            )
+        return rows
+
+    def _as_rows(self, X: np.ndarray) -> np.ndarray:
+        if self.image_shape is None:
+            if X.ndim > 4:
+                raise ValueError(
+                    f"X has {X.ndim} dimensions, but takes rows (n, p), images (n, h, w) or "
+                    "(n, c, h, w), or sequences (n, c, l)."
+                )
+            return X[:, None] if X.ndim == 3 and not self._sequences else X
+        shape = tuple(int(size) for size in self.image_shape)
+        if len(shape) not in (2, 3) or min(shape) < 1:
+            raise ValueError(
+                f"image_shape={self.image_shape!r} must be (height, width) or (channels, height, "
+                "width)."
+            )
+        if X.ndim > 2 and X.shape[1:] not in (shape, (1, *shape), shape[1:]):
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}, but image_shape={shape}. Channels come "
+                "first: use X.transpose(0, 3, 1, 2) if they are last."
+            )
+        if math.prod(X.shape[1:]) != math.prod(shape):
+            raise ValueError(
+                f"image_shape={shape} has {math.prod(shape)} values, but the rows of X have "
+                f"{math.prod(X.shape[1:])}: their products must agree."
+            )
+        if len(shape) == 2 and not self._sequences:
+            shape = (1, *shape)
+        return X.reshape(len(X), *shape)
+
+    @property
+    def _sequences(self) -> bool:
+        """Whether rows of two dimensions are (channels, steps) rather than (height, width)."""
+        return False
+
+    def _fit_scale(self, rows: np.ndarray) -> None:
+        self._keep_scale(*location_and_scale(rows), rows.dtype)
+
+    def _fit_range(self, rows: np.ndarray) -> None:
+        """Location and scale that take all values to [-1, 1]."""
+        low, high = float(rows.min()), float(rows.max())
+        self._keep_scale((low + high) / 2, (high - low) / 2, rows.dtype)
+
+    def _keep_scale(self, location, scale, dtype) -> None:
+        digits = np.finfo(dtype if dtype == np.float64 else np.float32).eps
+        tiny = digits * np.maximum(np.abs(location), 1e-30)
+        if (scale <= tiny).all():
+            warn("X is constant: it carries no information (0 nats).", UserWarning)
+        self.location_ = np.asarray(location, dtype=np.float64)
+        self.scale_ = np.where(scale <= tiny, 1.0, scale)
+
+    def _scale(self, rows: np.ndarray) -> Tensor:
+        return standardize(rows, self.location_, self.scale_)
+
+    # ------------------------------------------------------------ conventions
+
+    def __getstate__(self):
+        return super().__getstate__() | {"_training_state": None}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+    def _fitted_to_tree(self, fitted: dict) -> dict:
+        return fitted | {"objective_": dict(fitted["objective_"].state_dict())}
+
+    def _fitted_from_tree(self, fitted: dict) -> dict:
+        vars(self).update(fitted)
+        with seeded_initialization(0):
+            objective = self._make_objective(tuple(fitted["row_shape_"]))
+        objective.load_state_dict(fitted["objective_"])
+        return fitted | {"objective_": objective.eval(), "_training_state": None}
+
+
+def in_working_dtype(X: np.ndarray) -> np.ndarray:
+    """X itself if it is uint8 or float32, else as float64: centred first, then cast to float32."""
+    return X if X.dtype in (np.uint8, np.float32) else X.astype(np.float64, copy=False)
+
+
+def location_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column, or of each channel, to broadcast over a row."""
+    axes = (0, *range(2, rows.ndim))
+    location = rows.mean(axes, dtype=np.float64, keepdims=True)[0]
+    with np.errstate(over="ignore"):
+        scale = rows.std(axes, dtype=np.float64, keepdims=True)[0]
+    if not np.isfinite(scale).all():
+        raise ValueError("X has values too large to standardise. Scale it first.")
+    return location, scale
+
+
+def standardize(rows: np.ndarray, location: np.ndarray, scale: np.ndarray) -> Tensor:
+    """Rows less their location over their scale, a float32 tensor."""
+    dtype = np.float64 if rows.dtype == np.float64 else np.float32
+    scaled = np.subtract(rows, location.astype(dtype), dtype=dtype)
+    scaled /= scale.astype(dtype)
+    return torch.from_numpy(scaled.astype(np.float32, copy=False))
+
+
+class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseRowModel):
+    """Base class of transformers that train an encoder.
+
+    A subclass defines `_make_objective`, which has the encoder at ``model["encoder"]``.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseRowModel._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module],
+        "encoder_width": [Interval(Integral, 2, None, closed="left")],
+        "feature_layer": [StrOptions({"global", "fc", "conv"})],
+    }
+
+    #: Whether representations are standardised before they take the range of the prior.
+    _standardize = True
+
+    @property
+    def _prior_weight(self) -> float:
+        return 0.0 if getattr(self, "prior", None) is None else self.gamma
+
+    @property
+    def _sequences(self) -> bool:
+        return self.encoder == "conv1d"
+
     def _players(self) -> list[Player]:
         options = self._setting("learning_rate"), 1, tuple(self._setting("betas"))
         names = ("model", "discriminator") if self._prior_weight else ("model",)
@@ -303,23 +500,24 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             encoder.output = nn.Sequential(encoder.output, range_of)
         return encoder
 
-    def _record(self, history) -> None:
-        past = len(self.history_)
-        self.history_ += [
-            {"epoch": past + row["epoch"], "seconds": row["dur"]}
-            | {
-                k: v
-                for k, v in row.items()
-                if k.startswith(("train_", "valid_")) and "best" not in k
-            }
-            for row in history
-            if "dur" in row  # an interrupted epoch has no duration
-        ]
-        self.n_iter_ = len(self.history_)
-
-    @property
-    def _keeps_when_interrupted(self) -> bool:
-        return bool(getattr(self, "history_", None))
+    def _read_encoder(self, make, shape: tuple[int, ...], n_outputs: int, meaning: str) -> Encoder:
+        """The module given, or what `make` builds, with so many columns and that meaning."""
+        if isinstance(self.encoder, nn.Module):
+            encoder = copy.deepcopy(self.encoder)
+            if not isinstance(encoder, Encoder):
+                encoder = Encoder(nn.Identity(), nn.Identity(), nn.Identity(), encoder)
+        else:
+            encoder = make()
+        try:
+            found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
+        except RuntimeError as error:
+            raise ValueError(f"encoder does not take rows of shape {shape}: {error}") from error
+        if found != (n_outputs,):
+            raise ValueError(
+                f"encoder returns rows of shape {found}, but n_components={self.n_components} "
+                f"needs {n_outputs} columns: {meaning}."
+            )
+        return encoder
 
     # ------------------------------------------------------------ using the encoder
 
@@ -391,39 +589,6 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         return -self.evaluate(X, y)["loss"]
 
-    def evaluate(self, X, y=None) -> dict[str, float]:
-        """The terms of the objective on these rows.
-
-        Parameters
-        ----------
-        X : array-like
-            As in `score`.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        dict
-            Each term of ``history_``, and ``"loss"``, what training descends: divergences and
-            errors count with their weights, and information with its weight, negatively.
-        """
-        check_is_fitted(self)
-        return self._terms_of(self._scale(self._validate(X, y, reset=False)))
-
-    def _terms_of(self, rows: Tensor, *targets: Tensor, batch_size: int | None = None):
-        """The terms of the objective on scaled rows."""
-        if len(rows) < 2:
-            raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
-        objective, totals = copy.deepcopy(self.objective_).to(self.device_), {}
-        n_batches = count_batches(len(rows), batch_size or self._setting("batch_size"))
-        tensors = self._batch_tensors(rows, torch.arange(len(rows)), *targets)
-        with torch.no_grad():
-            for batch in zip(*(t.tensor_split(n_batches) for t in tensors), strict=True):
-                terms = objective(*(t.to(self.device_) for t in batch), player="model")
-                for name, value in terms.items():
-                    totals[name] = totals.get(name, 0.0) + value.double().item() * len(batch[0])
-        return {name: total / len(rows) for name, total in totals.items()}
-
     @property
     def encoder_(self) -> Encoder:
         """The fitted encoder, from scaled rows to `skmi.networks.encoders.Layers`."""
@@ -439,11 +604,6 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
         return torch.from_numpy(np.array(codes, order="C"))
 
-    def _to_units(self, rows: Tensor) -> np.ndarray:
-        """Decoded rows in the units and the shape of the data."""
-        rows = (rows.numpy() * self.scale_ + self.location_).astype(np.float32)
-        return rows.reshape(-1, *self.input_shape_)
-
     def _layer(self, layers: Layers) -> Tensor:
         return layers.at(self.feature_layer)
 
@@ -453,112 +613,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             layers = self.encoder_(torch.zeros(2, *self.row_shape_))
         return self._layer(layers).shape[1]
 
-    # ------------------------------------------------------------ reading rows
-
-    def _validate(self, X, y=None, *, reset: bool) -> np.ndarray:
-        """X as rows of the shape that networks see, in its own dtype where that is uint8."""
-        X = validate_data(
-            self, X, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
-        )
-        rows = self._as_rows(in_working_dtype(X))
-        if reset:
-            self.row_shape_, self.input_shape_ = rows.shape[1:], X.shape[1:]
-        elif rows.shape[1:] != tuple(self.row_shape_):
-            raise ValueError(
-                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on rows "
-                f"of shape {tuple(self.row_shape_)}."
-            )
-        return rows
-
-    def _as_rows(self, X: np.ndarray) -> np.ndarray:
-        if self.image_shape is None:
-            if X.ndim > 4:
-                raise ValueError(
-                    f"X has {X.ndim} dimensions, but takes rows (n, p), images (n, h, w) or "
-                    "(n, c, h, w), or sequences (n, c, l)."
-                )
-            return X[:, None] if X.ndim == 3 and not self._sequences else X
-        shape = tuple(int(size) for size in self.image_shape)
-        if len(shape) not in (2, 3) or min(shape) < 1:
-            raise ValueError(
-                f"image_shape={self.image_shape!r} must be (height, width) or (channels, height, "
-                "width)."
-            )
-        if X.ndim > 2 and X.shape[1:] not in (shape, (1, *shape), shape[1:]):
-            raise ValueError(
-                f"X has rows of shape {X.shape[1:]}, but image_shape={shape}. Channels come "
-                "first: use X.transpose(0, 3, 1, 2) if they are last."
-            )
-        if math.prod(X.shape[1:]) != math.prod(shape):
-            raise ValueError(
-                f"image_shape={shape} has {math.prod(shape)} values, but the rows of X have "
-                f"{math.prod(X.shape[1:])}: their products must agree."
-            )
-        if len(shape) == 2 and not self._sequences:
-            shape = (1, *shape)
-        return X.reshape(len(X), *shape)
-
-    @property
-    def _sequences(self) -> bool:
-        """Whether rows of two dimensions are (channels, steps) rather than (height, width)."""
-        return self.encoder == "conv1d"
-
-    def _fit_scale(self, rows: np.ndarray) -> None:
-        self._keep_scale(*location_and_scale(rows), rows.dtype)
-
-    def _keep_scale(self, location, scale, dtype) -> None:
-        digits = np.finfo(dtype if dtype == np.float64 else np.float32).eps
-        tiny = digits * np.maximum(np.abs(location), 1e-30)
-        if (scale <= tiny).all():
-            warn("X is constant: it carries no information (0 nats).", UserWarning)
-        self.location_ = np.asarray(location, dtype=np.float64)
-        self.scale_ = np.where(scale <= tiny, 1.0, scale)
-
-    def _scale(self, rows: np.ndarray) -> Tensor:
-        return standardize(rows, self.location_, self.scale_)
-
-    # ------------------------------------------------------------ conventions
-
-    def __getstate__(self):
-        return super().__getstate__() | {"_training_state": None}
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.non_deterministic = self.random_state is None
         return tags
-
-    def _fitted_to_tree(self, fitted: dict) -> dict:
-        return fitted | {"objective_": dict(fitted["objective_"].state_dict())}
-
-    def _fitted_from_tree(self, fitted: dict) -> dict:
-        vars(self).update(fitted)
-        with seeded_initialization(0):
-            objective = self._make_objective(tuple(fitted["row_shape_"]))
-        objective.load_state_dict(fitted["objective_"])
-        return fitted | {"objective_": objective.eval(), "_training_state": None}
-
-
-def in_working_dtype(X: np.ndarray) -> np.ndarray:
-    """X itself if it is uint8 or float32, else as float64: centred first, then cast to float32."""
-    return X if X.dtype in (np.uint8, np.float32) else X.astype(np.float64, copy=False)
-
-
-def location_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column, or of each channel, to broadcast over a row."""
-    axes = (0, *range(2, rows.ndim))
-    location = rows.mean(axes, dtype=np.float64, keepdims=True)[0]
-    with np.errstate(over="ignore"):
-        scale = rows.std(axes, dtype=np.float64, keepdims=True)[0]
-    if not np.isfinite(scale).all():
-        raise ValueError("X has values too large to standardise. Scale it first.")
-    return location, scale
-
-
-def standardize(rows: np.ndarray, location: np.ndarray, scale: np.ndarray) -> Tensor:
-    """Rows less their location over their scale, a float32 tensor."""
-    dtype = np.float64 if rows.dtype == np.float64 else np.float32
-    scaled = np.subtract(rows, location.astype(dtype), dtype=dtype)
-    scaled /= scale.astype(dtype)
-    return torch.from_numpy(scaled.astype(np.float32, copy=False))

@@ -1,4 +1,4 @@
-"""What encoders are trained for: a subclass's terms, information, a prior with an adversary."""
+"""What networks are trained for: draws, information, and a prior that an adversary guards."""
 
 import math
 
@@ -46,7 +46,7 @@ class Objective(nn.Module):
     def __init__(self):
         super().__init__()
         self.generator: torch.Generator | None = None
-        self._last: Tensor | None = None  # what one player leaves to the next
+        self._last = None  # what one player leaves to the next
 
     def __getstate__(self):  # the last batch may be on another device
         return self.__dict__ | {"_last": None}
@@ -63,7 +63,7 @@ class InformationCritic(nn.Module):
     Parameters
     ----------
     scores : Critic
-        Of rows, flattened, and codes.
+        Of rows and codes.
     bound : Bound
         Needs the scores alone, or one eta.
     """
@@ -75,7 +75,7 @@ class InformationCritic(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor, generator) -> tuple[Tensor, Tensor]:
         """The bound, and its estimate in nats, from a batch and its codes permuted."""
-        x_embedding, z_embedding = self.scores.embed_x(x.flatten(1)), self.scores.embed_y(z)
+        x_embedding, z_embedding = self.scores.embed_x(x), self.scores.embed_y(z)
         if self.bound.contrastive:
             joint, product = split_matrix(self.scores.all_pairs(x_embedding, z_embedding))
         else:

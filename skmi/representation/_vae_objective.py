@@ -53,7 +53,7 @@ class VAEObjective(Objective):
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         generator = self._draws(x)
         if player == "critic":  # after the autoencoder's step, on the codes of that step
-            value, _ = self.critic(x, self._last, generator)
+            value, _ = self.critic(x.flatten(1), self._last, generator)
             return {"loss": -value}
         mean, std = split_posterior(self.model["encoder"](x).y)
         z = mean + std * gaussian_noise(mean, generator)
@@ -62,7 +62,7 @@ class VAEObjective(Objective):
         loss = self.beta * kl - log_likelihood
         terms = {"log_likelihood": log_likelihood, "kl": kl}
         if self.alpha:
-            value, terms["information"] = self.critic(x, z, generator)
+            value, terms["information"] = self.critic(x.flatten(1), z, generator)
             loss = loss - self.alpha * value
             self._last = z.detach()
         if self.mmd:

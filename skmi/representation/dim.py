@@ -324,10 +324,7 @@ class DIMTransformer(BaseRepresentation):
             )
 
     def _fit_scale(self, rows):
-        if self.preset == "paper":  # to [-1, 1]
-            low, high = float(rows.min()), float(rows.max())
-            return self._keep_scale((low + high) / 2, (high - low) / 2, rows.dtype)
-        return super()._fit_scale(rows)
+        return self._fit_range(rows) if self.preset == "paper" else super()._fit_scale(rows)
 
     # ------------------------------------------------------------ networks
 

@@ -17,9 +17,9 @@ from skmi.bounds import BOUNDS, get_bound
 from skmi.critics import make_critic
 from skmi.evaluation import importance_weighted_log_likelihood
 from skmi.exceptions import NonFiniteLossError, warn
-from skmi.networks import ENCODERS, Encoder, encoder_shapes
+from skmi.networks import ENCODERS, Encoder
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
-from skmi.representation._base import BaseRepresentation
+from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
 from skmi.representation._likelihoods import LIKELIHOODS
 from skmi.representation._objective import InformationCritic, warn_of_small_batches
 from skmi.representation._vae_objective import (
@@ -320,13 +320,16 @@ class InfoMaxVAETransformer(BaseRepresentation):
         return VAEObjective(model, critic, alpha=self.alpha, beta=self.beta, mmd=self.mmd)
 
     def _make_encoder(self, shape):
-        return make_code_encoder(
-            self.encoder,
-            shape,
-            self.n_components,
-            hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
-            width=self.encoder_width,
-        )
+        def make():
+            return make_vae_encoder(
+                self.encoder,
+                shape,
+                2 * self.n_components,
+                hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
+                width=self.encoder_width,
+            )
+
+        return self._read_encoder(make, shape, 2 * self.n_components, POSTERIOR_COLUMNS)
 
     def _make_decoder(self, shape):
         if not isinstance(self.decoder, nn.Module):
@@ -596,33 +599,6 @@ class InfoMaxVAETransformer(BaseRepresentation):
                 with torch.no_grad():
                     weights.append(objective.log_weights(x, mean, std, noise).cpu())
             yield torch.cat(weights).double().numpy()[:, None] - jacobian
-
-
-def make_code_encoder(
-    encoder: str | nn.Module, shape, n_components: int, *, posterior: bool = True, **options
-) -> Encoder:
-    """An encoder by name or a copy of a module, from rows of a shape to posteriors or codes.
-
-    Posteriors are the means of the codes, then as many columns for their deviations.
-    """
-    n_outputs = (1 + posterior) * n_components
-    if isinstance(encoder, nn.Module):
-        encoder = copy.deepcopy(encoder)
-        if not isinstance(encoder, Encoder):
-            encoder = Encoder(nn.Identity(), nn.Identity(), nn.Identity(), encoder)
-    else:
-        encoder = make_vae_encoder(encoder, shape, n_outputs, **options)
-    try:
-        found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
-    except RuntimeError as error:
-        raise ValueError(f"encoder does not take rows of shape {shape}: {error}") from error
-    if found != (n_outputs,):
-        what = ": first the means of the codes, then their deviations" if posterior else ""
-        raise ValueError(
-            f"encoder returns rows of shape {found}, but n_components={n_components} needs "
-            f"{n_outputs} columns{what}."
-        )
-    return encoder
 
 
 def _own_shifts(rows: Tensor, like: np.ndarray) -> Tensor:

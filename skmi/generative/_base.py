@@ -1,0 +1,243 @@
+"""What generative adversarial models share: rows drawn, and failures of the game told."""
+
+import copy
+import math
+from numbers import Integral
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
+from torch import Tensor, nn
+
+from skmi.base import apply_in_batches, check_widths
+from skmi.bounds import get_bound
+from skmi.critics import as_critic, make_critic
+from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
+from skmi.networks.gan import ConvolutionalScore, dense_score, make_generator
+from skmi.representation._objective import InformationCritic
+from skmi.representation._priors import PRIORS, maximum_mean_discrepancy
+from skmi.training import Player
+
+__all__ = [
+    "INFORMATION_BOUNDS",
+    "LATENT_PRIORS",
+    "AdversarialMixin",
+    "checked_copy",
+    "draw_latents",
+    "read_columns",
+]
+
+#: Bounds that an information term can climb.
+INFORMATION_BOUNDS = ("dv", "eta-dv", "nwj", "jsd", "infonce")
+#: Distributions of latent columns.
+LATENT_PRIORS = ("gaussian", "uniform")
+#: Standard deviation that columns are brought to. Discriminators learn functions that change slowly
+#: first: with 3 rather than 1 they told 25 Gaussians apart in fewer steps, and 8 was no better.
+COLUMN_STD = 3.0
+#: Part of the largest divergence, 2 log 2, from which the discriminator has won.
+WON = 0.95
+#: Rows that `score` compares at most.
+SCORE_ROWS = 2048
+
+
+def draw_latents(prior: str, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Latent rows: standard normal, or uniform from -1 to 1."""
+    values = PRIORS[prior](shape, generator)
+    return 2 * values - 1 if prior == "uniform" else values
+
+
+class AdversarialMixin:
+    """Mixin of models whose generator plays against a discriminator.
+
+    The estimator has the parameters of its networks, and its objective the generator at
+    ``model["generator"]`` and a term ``divergence``.
+    """
+
+    # an adversary's loss does not tell when to stop
+    patience, validation_fraction, tolerance = None, 0.0, 0.0
+    #: Side from which the generator's first map is not halved further.
+    _last_side = 4
+    #: What to do when training diverges.
+    _advice = (
+        "The players may have run away from one another: lower learning_rate or mi_weight, keep "
+        "adaptive_clipping=True, or choose bound='jsd', whose gradients are bounded."
+    )
+
+    # ------------------------------------------------------------ fitting
+
+    def _prepare(self, X, *, reset: bool):
+        (rows,) = super()._prepare(X, reset=reset)
+        if len(rows) < self.batch_size:
+            warn(
+                f"n_samples={len(rows)} is less than batch_size={self.batch_size}: all rows make "
+                "one batch, and an epoch is one step. Lower batch_size, or use more data.",
+                UserWarning,
+            )
+        return (rows,)
+
+    def _train(self, rows, *, go_on, epochs):
+        try:
+            super()._train(rows, go_on=go_on, epochs=epochs)
+        except NonFiniteLossError as error:
+            raise NonFiniteLossError(f"{error} {self._advice}") from error
+        weights = self.objective_.state_dict().values()
+        if not all(weight.isfinite().all() for weight in weights):
+            raise NonFiniteLossError(
+                f"The weights became non-finite in epoch {self.n_iter_}. {self._advice}"
+            )
+        divergence = self.history_[-1].get("train_divergence", 0.0)
+        if epochs is None and divergence > WON * 2 * math.log(2):
+            warn(
+                "The discriminator tells generated rows from the data nearly always: their "
+                f"divergence is {divergence:.2f} of at most {2 * math.log(2):.2f} nats. Samples "
+                "will not look like the data. Raise max_epochs, or lower learning_rate.",
+                ConvergenceWarning,
+            )
+        return self
+
+    def _players(self) -> list[Player]:
+        players = [self._player("model"), self._player("discriminator", self.n_discriminator)]
+        return players + ([self._player("critic", self.n_critic)] if self.mi_weight else [])
+
+    def _player(self, name: str, steps: int = 1, every: int = 1) -> Player:
+        return Player(name, self.learning_rate, every, betas=tuple(self.betas), steps=steps)
+
+    def _fit_scale(self, rows):
+        """Images to the range of the generator's last layer; columns to one deviation."""
+        if rows.ndim == 4:
+            self._fit_range(rows)
+        else:
+            super()._fit_scale(rows)
+            self.scale_ = self.scale_ / COLUMN_STD
+
+    # ------------------------------------------------------------ networks
+
+    def _make_generator(self, given, shape, name="generator") -> nn.Module:
+        if isinstance(given, nn.Module):
+            return checked_copy(name, given, [(self.n_components,)], shape)
+        return make_generator(
+            self.n_components,
+            shape,
+            hidden_layer_sizes=check_widths("hidden_layer_sizes", self.hidden_layer_sizes),
+            width=self.width,
+            last_side=self._last_side,
+        )
+
+    def _make_score(self, name: str, shape) -> nn.Module:
+        """The network called `name`, from rows of this shape to one score."""
+        given = getattr(self, name, "auto")
+        if isinstance(given, nn.Module):
+            return checked_copy(name, given, [shape], (1,))
+        if len(shape) == 3:
+            return ConvolutionalScore(shape, width=self.width, n_dense=0, last_side=self._last_side)
+        sizes = check_widths(f"{name}_hidden", getattr(self, f"{name}_hidden"))
+        return dense_score(math.prod(shape), sizes)
+
+    def _make_information(self, given, shape, n_codes, *, n_dense) -> InformationCritic | None:
+        """The information of rows and codes; None without its weight."""
+        if not self.mi_weight:
+            return None
+        if isinstance(given, nn.Module):
+            critic = checked_copy("critic", given, [shape, (n_codes,)], (1,))
+        elif len(shape) == 3:
+            critic = ConvolutionalScore(
+                shape,
+                n_codes,
+                width=max(1, self.width // 4),
+                n_dense=n_dense,
+                activation="elu",
+                batch_norm=False,
+            )
+        else:
+            sizes = check_widths("critic_hidden", self.critic_hidden)
+            options = {"hidden_layer_sizes": sizes, "activation": "elu"}
+            critic = make_critic("concat", math.prod(shape), n_codes, **options)
+        return InformationCritic(as_critic(critic), get_bound(self.bound))
+
+    # ------------------------------------------------------------ using the networks
+
+    @property
+    def generator_(self) -> nn.Module:
+        """The fitted generator, from latent to scaled rows."""
+        return self.objective_.model["generator"]
+
+    def _latents(self, n_samples, random_state) -> Tensor:
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r} must be a positive integer.")
+        seed = check_random_state(random_state).randint(2**31 - 1)
+        generator = torch.Generator().manual_seed(int(seed))
+        return draw_latents(self.prior, (int(n_samples), self.n_components), generator)
+
+    def _generate(self, latents: Tensor) -> Tensor:
+        return apply_in_batches(self.generator_, latents, self.device_)
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, ...)
+            In the units and, for images, the shape (channels, height, width) of the data.
+        """
+        return self._to_units(self._generate(self._latents(n_samples, random_state)))
+
+    def score(self, X, y=None) -> float:
+        r"""Minus the squared maximum mean discrepancy of these rows and as many drawn ones.
+
+        The losses of adversaries do not tell how good a generator is; the distance of samples
+        does. Columns have variance 1, images values from -1 to 1; kernels are inverse
+        multiquadratic, and of more than 2048 rows as many are taken. The draws are the same each
+        time.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Higher is better; not above 0, which samples of the same distribution approach as
+            they grow.
+        """
+        check_is_fitted(self)
+        rows = self._scale(self._validate(X, reset=False)).flatten(1)
+        chosen = np.random.default_rng(0).permutation(len(rows))[:SCORE_ROWS]
+        drawn = self._generate(self._latents(len(chosen), random_state=0)).flatten(1)
+        unit = COLUMN_STD if len(self.row_shape_) < 3 else 1.0
+        return -maximum_mean_discrepancy(rows[np.sort(chosen)] / unit, drawn / unit).item()
+
+
+def read_columns(name: str, values, n_columns: int, meaning: str) -> Tensor:
+    """A table of so many columns."""
+    table = check_array(np.atleast_2d(values), dtype="float32", input_name=name)
+    if table.shape[1] != n_columns:
+        raise ValueError(f"{name} has {table.shape[1]} columns, but {meaning}.")
+    return torch.from_numpy(table)
+
+
+@torch.no_grad()
+def checked_copy(name: str, module: nn.Module, inputs, output) -> nn.Module:
+    """A copy of a module that maps rows of these shapes to rows of that shape."""
+    module = copy.deepcopy(module)
+    was_training = module.training
+    found = tuple(module.eval()(*(torch.zeros(2, *shape) for shape in inputs)).shape[1:])
+    module.train(was_training)
+    expected = [tuple(output), ()] if tuple(output) == (1,) else [tuple(output)]
+    if found not in expected:
+        what = "one score" if tuple(output) == (1,) else f"shape {tuple(output)}"
+        raise ValueError(
+            f"{name} must map rows of shape {' and '.join(map(str, map(tuple, inputs)))} to rows "
+            f"of {what}, but returned rows of shape {found}."
+        )
+    return module

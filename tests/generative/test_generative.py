@@ -1,0 +1,610 @@
+"""Adversarial models: their losses, what they learn of known data, conventions, failures."""
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm as normal_distribution
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+from skmi.bounds import dv, eta_dv, get_bound, infonce, jsd, nwj
+from skmi.critics import InnerProductCritic
+from skmi.evaluation import reconstruction_error
+from skmi.exceptions import ConvergenceWarning, NonFiniteLossError
+from skmi.generative import (
+    MIGAN,
+    ALITransformer,
+    BiGANTransformer,
+    GeneratorByPriorMatching,
+)
+from skmi.generative._base import COLUMN_STD, INFORMATION_BOUNDS
+from skmi.generative.ali import ALIObjective
+from skmi.generative.gan import GANObjective
+from skmi.networks.gan import ConvolutionalScore, make_gan_encoder, make_generator
+from skmi.representation._objective import InformationTerm
+
+QUICK = {
+    "n_components": 3,
+    "hidden_layer_sizes": (16,),
+    "discriminator_hidden": (16,),
+    "width": 4,
+    "max_epochs": 2,
+    "batch_size": 16,
+    "random_state": 0,
+}
+GAN = MIGAN(**QUICK, critic_hidden=(16,))
+ALI = ALITransformer(**QUICK, critic_hidden=(16,))
+BIGAN = BiGANTransformer(**QUICK)
+MATCHING = GeneratorByPriorMatching(**QUICK, encoder_hidden=(16,))
+ALL = [GAN, ALI, BIGAN, MATCHING]
+each = pytest.mark.parametrize("model", ALL, ids=["gan", "ali", "bigan", "matching"])
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits().images[:96]
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def ones_like(logits):
+    return torch.ones_like(logits)
+
+
+# ------------------------------------------------------------------------ the losses
+
+
+def test_losses_of_the_gan_are_cross_entropies():
+    X = torch.from_numpy(normal(50, 4)).float()
+    gan = clone(GAN).set_params(code_size=2, bound="nwj", mi_weight=0.7).fit(X.numpy())
+    objective = gan.objective_
+    terms = objective(X, player="model")
+    z = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))  # evaluation's draws
+    fake = objective.model["generator"](z)
+    scores, real = objective.discriminator(fake), objective.discriminator(X)
+    non_saturating = cross_entropy(scores, ones_like(scores))
+    value, nats = objective.critic(fake, z[:, 1:], advanced(z))
+    assert terms["information"].item() == pytest.approx(nats.item(), abs=1e-5)
+    assert terms["loss"].item() == pytest.approx((non_saturating - 0.7 * value).item(), abs=1e-5)
+    loss = objective(X, player="discriminator")["loss"]
+    expected = cross_entropy(real, ones_like(real)) + cross_entropy(scores, 0 * scores)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert terms["divergence"].item() == pytest.approx(2 * math.log(2) - loss.item(), abs=1e-5)
+
+
+def advanced(z):
+    """The generator of draws after those of z."""
+    generator = torch.Generator().manual_seed(0)
+    torch.randn(z.shape, generator=generator)
+    return generator
+
+
+@pytest.mark.parametrize("name", INFORMATION_BOUNDS)
+def test_information_term_of_known_scores(name):
+    # rows and codes that match only their own: every pair scores log 3, every other pair 0
+    eye = torch.eye(6) * math.log(3) ** 0.5
+    information = InformationTerm(InnerProductCritic(), get_bound(name))
+    value, nats = information(eye, eye, torch.Generator().manual_seed(1))
+    joint, product = torch.full((6,), math.log(3.0)), torch.zeros(6, 5)
+    hand = {
+        "dv": math.log(3),
+        "nwj": math.log(3),  # of T + 1: log 3 + 1 - e^(1 - 1)
+        "eta-dv": math.log(3),
+        "jsd": -math.log(4 / 3) - math.log(2),
+        "infonce": math.log(3) - math.log((3 + 5) / 6),
+    }
+    assert value.item() == pytest.approx(hand[name], rel=1e-5)
+    formula = {"dv": dv, "nwj": lambda a, b: nwj(a + 1, b + 1), "infonce": infonce, "jsd": dv}
+    formula["eta-dv"] = lambda a, b: eta_dv(a, b, 0.0)
+    assert nats.item() == pytest.approx(formula[name](joint, product).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("model", [GAN, ALI], ids=["gan", "ali"])
+def test_players_train_their_own_networks(model):
+    X = normal(64, 4)
+    fitted = clone(model).set_params(n_critic=3, n_discriminator=2).fit(X)
+    steps = {
+        name: {int(s["step"]) for s in state["state"].values()}
+        for name, state in fitted._training_state["optimizers"].items()
+    }
+    assert steps == {"model": {8}, "discriminator": {16}, "critic": {24}}
+    objective, x = fitted.objective_.train(), torch.from_numpy(X).float()
+    objective.generator = torch.Generator().manual_seed(0)
+    objective(x, player="model")
+    for player in ("discriminator", "critic"):
+        objective.zero_grad()
+        objective(x, player=player)["loss"].backward()
+        reached = {n.split(".")[0] for n, p in objective.named_parameters() if p.grad is not None}
+        assert reached == {player}
+
+
+def record_batches(monkeypatch, kind):
+    """The initial objective, and for each batch the draws that its first player makes."""
+    seen, forward = [], kind.forward
+
+    def record(self, x, player):
+        if self.training and player == "model":
+            if not seen:
+                seen.append(copy.deepcopy(self))
+            state = torch.Generator().manual_seed(0)
+            state.set_state(self.generator.get_state())
+            seen.append((x.clone(), state))
+        return forward(self, x, player)
+
+    monkeypatch.setattr(kind, "forward", record)
+    return seen
+
+
+def test_without_information_it_is_the_plain_gan(monkeypatch):
+    seen = record_batches(monkeypatch, GANObjective)
+    gan = clone(GAN).set_params(mi_weight=0, n_discriminator=2).fit(normal(48, 4))
+    plain, *batches = seen
+    assert not hasattr(gan.objective_, "critic")
+    assert [player.name for player in gan._players()] == ["model", "discriminator"]
+    assert set(gan.history_[0]) == {"epoch", "seconds", "train_loss", "train_divergence"}
+    assert len(batches) == 6
+    generator, discriminator = plain.model["generator"], plain.discriminator
+    adams = [
+        torch.optim.Adam(m.parameters(), lr=1e-4, betas=(0.5, 0.999))
+        for m in (generator, discriminator)
+    ]
+    for x, draws in batches:
+        fake = generator(torch.randn(len(x), 3, generator=draws))
+        scores = discriminator(fake)
+        adams[0].zero_grad()
+        cross_entropy(scores, ones_like(scores)).backward()
+        adams[0].step()
+        for _ in range(2):
+            real, false = discriminator(x), discriminator(fake.detach())
+            loss = cross_entropy(real, ones_like(real)) + cross_entropy(false, 0 * false)
+            adams[1].zero_grad()
+            loss.backward()
+            adams[1].step()
+    for name, weights in gan.objective_.state_dict().items():
+        assert torch.allclose(weights, plain.state_dict()[name], atol=1e-6), name
+
+
+def test_generator_has_two_gradients_to_be_clipped():
+    X = torch.from_numpy(normal(40, 4)).float()
+    gan = (
+        clone(GAN)
+        .set_params(mi_weight=1e3, bound="jsd", max_epochs=5, learning_rate=1e-2)
+        .fit(X.numpy())
+    )
+    gradients = {}
+    for clipping in (True, False):
+        objective = copy.deepcopy(gan.objective_).train()
+        objective.adaptive_clipping = clipping
+        objective.generator = torch.Generator().manual_seed(5)
+        step = objective(X, player="model")
+        weights = list(objective.model.parameters())
+        grad = lambda loss: torch.autograd.grad(loss, weights, retain_graph=True)  # noqa: E731,B023
+        gradients[clipping] = [grad(v) for k, v in step.items() if k.endswith("loss")]
+    (adversarial, information), (total,) = gradients[True], gradients[False]
+    for a, b, c in zip(adversarial, information, total, strict=True):
+        assert torch.allclose(a + b, c, rtol=1e-4, atol=1e-5)
+
+
+# ------------------------------------------------------------------------- ALI's
+
+
+def linear_ali(cycle=None):
+    """A linear encoder and decoder with a bilinear discriminator."""
+    model = nn.ModuleDict({"encoder": _Encoder(), "generator": nn.Linear(1, 1, bias=False)})
+    discriminators = nn.ModuleDict({"pairs": nn.Bilinear(1, 1, 1)})
+    if cycle == "adversarial":
+        discriminators["cycle"] = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+    return ALIObjective(
+        model,
+        discriminators,
+        None,
+        n_components=1,
+        stochastic=True,
+        cycle=cycle,
+        cycle_weight=3.0,
+        mi_weight=0.0,
+        adaptive_clipping=True,
+    )
+
+
+class _Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 2)
+
+    def forward(self, x):
+        return type("Layers", (), {"y": self.layer(x)})
+
+
+def test_losses_of_ali_are_cross_entropies():
+    torch.manual_seed(0)
+    objective, x = linear_ali().eval(), torch.randn(30, 1)
+    terms = objective(x, player="model")
+    draws = torch.Generator().manual_seed(0)
+    mean, log_std = objective.model["encoder"](x).y.chunk(2, 1)
+    codes = mean + log_std.exp() * torch.randn(30, 1, generator=draws)
+    latents = torch.randn(30, 1, generator=draws)
+    rows = objective.model["generator"](latents)
+    score = objective.discriminator["pairs"]
+    q, p = score(x, codes), score(rows, latents)
+    model = cross_entropy(q, 0 * q) + cross_entropy(p, ones_like(p))  # the labels exchanged
+    assert terms["loss"].item() == pytest.approx(model.item(), rel=1e-5)
+    loss = objective(x, player="discriminator")["loss"]
+    expected = cross_entropy(q, ones_like(q)) + cross_entropy(p, 0 * p)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_at_the_optimum_of_ali_nothing_can_tell_the_pairs_apart():
+    # x and z both normal, all maps linear: with b the decoder and a the encoder, pairs (x, a x)
+    # and (b z, z) have the same distribution if and only if |b| is the deviation of x and a = 1 / b
+    X = normal(4000, 1)
+    ali = ALITransformer(
+        1,
+        mi_weight=0,
+        stochastic=False,
+        encoder=nn.Linear(1, 1, bias=False),
+        decoder=nn.Linear(1, 1, bias=False),
+        discriminator_hidden=(32, 32),
+        learning_rate=3e-3,
+        max_epochs=40,
+        random_state=0,
+    ).fit(X)
+    assert abs(ali.history_[-1]["train_divergence"]) < 0.1
+    a, b = ali.encoder_.output.weight.item(), ali.decoder_.weight.item()
+    assert a * b == pytest.approx(1, abs=0.2)  # the encoder inverts the decoder
+    assert reconstruction_error(X, ali.reconstruct(X)) < 0.2
+
+
+def test_cycles_of_alice():
+    torch.manual_seed(0)
+    x = torch.randn(30, 1)
+    for cycle in ("l2", "adversarial"):
+        torch.manual_seed(1)
+        objective = linear_ali(cycle).eval()
+        terms = objective(x, player="model")
+        codes, rows, latents, rebuilt = objective._last
+        score = objective.discriminator["pairs"]
+        q, p = score(x, codes), score(rows, latents)
+        expected = cross_entropy(q, 0 * q) + cross_entropy(p, ones_like(p))
+        if cycle == "l2":
+            expected = expected + 3 * (rebuilt - x).square().mean()
+        else:
+            pair = objective.discriminator["cycle"](torch.cat([x, rebuilt], 1))
+            same = objective.discriminator["cycle"](torch.cat([x, x], 1))
+            expected = expected + 3 * cross_entropy(pair, ones_like(pair))
+            loss = objective(x, player="discriminator")["loss"]
+            hand = jsd(score(x, codes), score(rows, latents)) + jsd(same, pair)
+            assert loss.item() == pytest.approx(-hand.item(), rel=1e-5)
+        assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_l2_cycle_lowers_the_reconstruction_error():
+    X = normal(400, 2) @ normal(2, 6, seed=1)
+    options = QUICK | {"n_components": 2, "max_epochs": 20, "learning_rate": 2e-3}
+    errors = [
+        reconstruction_error(
+            X, ALITransformer(**options, mi_weight=0, cycle=cycle).fit(X).reconstruct(X)
+        )
+        for cycle in (None, "l2")
+    ]
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_information_raises_what_the_samples_tell_of_the_code():
+    # the generator may use its code or not: with information it does
+    X = normal(600, 2)
+    options = QUICK | {"max_epochs": 30, "learning_rate": 2e-3, "batch_size": 60}
+    options["n_components"] = 8
+    told = []
+    for weight in (0.0, 1.0):
+        gan = MIGAN(**options, code_size=1, mi_weight=weight, critic_hidden=(32,)).fit(X)
+        codes = np.random.default_rng(0).normal(size=(1000, 1))
+        samples = gan.sample(1000, codes=codes, random_state=0)
+        design = np.column_stack([samples, samples**2, np.ones(1000)])
+        fitted = design @ np.linalg.lstsq(design, codes[:, 0], rcond=None)[0]
+        told.append(1 - np.var(codes[:, 0] - fitted) / np.var(codes))
+    assert told[1] > told[0] + 0.1
+
+
+# -------------------------------------------------------------------- prior matching
+
+
+def test_losses_of_prior_matching():
+    X = torch.from_numpy(normal(50, 4)).float()
+    fitted = clone(MATCHING).set_params(distance=3.0).fit(X.numpy())
+    objective = fitted.objective_
+    draws = torch.Generator().manual_seed(0)
+    data = objective.encoder(X)
+    generated = objective.encoder(objective.model["generator"](torch.randn(50, 3, generator=draws)))
+    loss = objective(X, player="model")["loss"].item()
+    assert loss == pytest.approx((generated.mean().item() - 1.5) ** 2, rel=1e-4)
+    terms = objective(X, player="encoder")
+    numbers = {"data": data, "generated": generated}
+    scores = {kind: objective.discriminator[kind](y) for kind, y in numbers.items()}
+    expected = sum(cross_entropy(s, ones_like(s)) for s in scores.values()).item()
+    x = X.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(objective.encoder(x).sum(), x)
+    expected += 0.1 * gradient.square().sum(1).mean().item()
+    assert terms["loss"].item() == pytest.approx(expected, rel=1e-4)
+    assert terms["data_mean"].item() == pytest.approx(data.mean().item(), rel=1e-4)
+    loss = objective(X, player="discriminator")["loss"].item() + 4 * math.log(2)
+    draws, expected = torch.Generator().manual_seed(0), 0.0
+    for (kind, score), mean in zip(scores.items(), (1.5, -1.5), strict=True):
+        target = objective.discriminator[kind](torch.randn(50, 1, generator=draws) + mean)
+        expected += cross_entropy(target, ones_like(target)) + cross_entropy(score, 0 * score)
+    assert loss == pytest.approx(expected.item(), abs=1e-4)
+
+
+def test_encoder_is_matched_to_the_two_targets():
+    # rows that differ enough from the data, from a generator that hardly ever moves
+    class Far(nn.Linear):
+        def forward(self, z):
+            return COLUMN_STD * (z + 4) + 0 * super().forward(z)
+
+    model = GeneratorByPriorMatching(
+        1,
+        generator=Far(1, 1),
+        distance=6.0,
+        penalty=0.0,
+        encoder_hidden=(32,),
+        n_encoder=10**6,
+        learning_rate=2e-3,
+        max_epochs=30,
+        random_state=0,
+    ).fit(normal(1000, 1))
+    row = model.history_[-1]
+    assert row["train_data_mean"] == pytest.approx(3, abs=1)
+    assert row["train_mean"] == pytest.approx(-3, abs=1)
+
+
+# -------------------------------------------------------------------------- networks
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 9, 13), (3, 28, 28), (1, 32, 32)])
+def test_convolutional_networks_take_any_size(shape):
+    x, z = torch.randn(2, *shape), torch.randn(2, 5)
+    for last_side in (2, 4):
+        rows = make_generator(5, shape, width=2, last_side=last_side)(z)
+        assert rows.shape == x.shape and rows.abs().max() <= 1
+        assert ConvolutionalScore(shape, width=2, last_side=last_side)(x).shape == (2, 1)
+    assert make_gan_encoder(shape, 7, width=2)(x).y.shape == (2, 7)
+
+
+def test_sizes_are_those_of_the_tables():
+    # MINE, Tables 4 to 8
+    def sizes(network, kind):
+        return [tuple(m.weight.shape) for m in network.modules() if isinstance(m, kind)]
+
+    generator = make_generator(100, (3, 28, 28), last_side=2)
+    assert sizes(generator, nn.Linear) == [(2 * 2 * 512, 100)]
+    assert [s[:2] for s in sizes(generator, nn.ConvTranspose2d)] == [
+        (512, 256), (256, 128), (128, 64), (64, 3),
+    ]  # fmt: skip
+    discriminator = ConvolutionalScore((3, 28, 28), n_dense=0, last_side=2)
+    assert [s[0] for s in sizes(discriminator, nn.Conv2d)] == [64, 128, 256, 512]
+    assert sizes(discriminator, nn.Linear) == [(1, 2 * 2 * 512)]
+    critic = ConvolutionalScore((3, 28, 28), 100, width=16, batch_norm=False, activation="elu")
+    assert [s[0] for s in sizes(critic, nn.Conv2d)] == [16, 32, 64]
+    biases = [(16, 100), (32, 100), (64, 100), (1024, 100)]
+    assert [s for s in sizes(critic, nn.Linear) if s[1] == 100] == biases
+    assert sizes(make_gan_encoder((1, 28, 28), 128), nn.Conv2d)[-1] == (256, 256, 4, 4)
+    decoder = make_generator(128, (1, 28, 28), last_side=4)
+    assert sizes(decoder, nn.Linear) == [(4 * 4 * 256, 128)]
+
+
+def test_code_is_a_dynamic_bias_of_each_channel():
+    torch.manual_seed(0)
+    score = ConvolutionalScore((1, 8, 8), 3, width=2, n_dense=4, batch_norm=False)
+    x, z = torch.randn(5, 1, 8, 8), torch.randn(5, 3)
+    hidden = x
+    for layer, bias in zip(score.layers, score.biases, strict=True):
+        hidden = layer(hidden)
+        shift = z @ bias.weight.T
+        hidden = score.activation(hidden + shift.view(5, -1, *[1] * (hidden.ndim - 2)))
+    assert torch.allclose(score(x, z), score.output(hidden.flatten(1)), atol=1e-6)
+    last = ConvolutionalScore((1, 8, 8), 3, every_layer=False, width=2, n_dense=4)
+    assert [bias is not None for bias in last.biases] == [False, True]
+
+
+# ----------------------------------------------------------------- scikit-learn's ways
+
+
+@parametrize_with_checks(
+    [m.set_params(max_epochs=1, hidden_layer_sizes=(4,)) for m in map(clone, ALL)],
+    xfail_strict=True,
+)
+def test_scikit_learn_conventions(estimator, check):
+    check(estimator)
+
+
+@each
+def test_seeds_and_copies(model, digits, tmp_path):
+    before = torch.get_rng_state()
+    fitted = clone(model).fit(digits)
+    assert torch.equal(before, torch.get_rng_state())
+    samples = fitted.sample(7, random_state=0)
+    assert samples.shape == (7, 1, 8, 8) and samples.min() >= 0 and samples.max() <= 16
+    assert np.array_equal(samples, clone(model).fit(digits).sample(7, random_state=0))
+    assert not np.array_equal(samples, fitted.sample(7, random_state=1))
+    assert fitted.score(digits) == fitted.score(digits) < 0
+    fitted.save(tmp_path / "model.safetensors")
+    for copied in (
+        type(model).load(tmp_path / "model.safetensors"),
+        pickle.loads(pickle.dumps(fitted)),
+    ):
+        assert np.array_equal(copied.sample(7, random_state=0), samples)
+        assert copied.score(digits) == fitted.score(digits)
+
+
+@each
+def test_training_goes_on(model):
+    X = normal(64, 4)
+    whole, parts = clone(model).set_params(max_epochs=3).fit(X), clone(model)
+    for _ in range(3):
+        parts.partial_fit(X)
+    assert np.array_equal(parts.sample(5, random_state=0), whole.sample(5, random_state=0))
+    assert [row["epoch"] for row in parts.history_] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("model", [ALI, BIGAN], ids=["ali", "bigan"])
+def test_codes_and_what_is_decoded(model, digits):
+    fitted = clone(model).fit(digits)
+    Z = fitted.transform(digits)
+    assert Z.shape == (96, 3) and np.array_equal(Z, fitted.transform(digits))
+    assert np.array_equal(fitted.reconstruct(digits), fitted.inverse_transform(Z))
+    assert fitted.inverse_transform(Z).shape == (96, 1, 8, 8)
+    assert fitted.get_feature_names_out()[0] == type(model).__name__.lower() + "0"
+    assert fitted.set_params(feature_layer="fc").transform(digits).shape == (96, 16)
+    named = clone(model).set_params(encoder="dcgan").fit(digits)
+    assert named.transform(digits).shape == (96, 3)
+
+
+def test_bigan_is_a_preset_of_ali():
+    X = normal(64, 4)
+    ali = clone(ALI).set_params(mi_weight=0, stochastic=False).fit(X)
+    bigan = clone(BIGAN).fit(X)
+    assert np.array_equal(ali.transform(X), bigan.transform(X))
+
+
+def test_codes_of_samples():
+    gan = clone(GAN).set_params(code_size=2).fit(normal(64, 4))
+    drawn = gan.sample(6, random_state=0)
+    one = gan.sample(6, codes=[0.5, -1.0], random_state=0)
+    assert np.array_equal(one, gan.sample(6, codes=[[0.5, -1.0]] * 6, random_state=0))
+    assert not np.array_equal(one, drawn)
+    z = torch.randn(6, 3, generator=torch.Generator().manual_seed(_seed(0)))
+    assert np.array_equal(gan.sample(6, codes=z[:, 1:].numpy(), random_state=0), drawn)
+    with pytest.raises(ValueError, match=r"codes has 3 columns, but code_size=2"):
+        gan.sample(6, codes=np.zeros((6, 3)))
+    with pytest.raises(ValueError, match=r"codes has 4 rows, but n_samples=6"):
+        gan.sample(6, codes=np.zeros((4, 2)))
+    with pytest.raises(ValueError, match="codes contains NaN"):
+        gan.sample(6, codes=[np.nan, 0])
+    with pytest.raises(ValueError, match="n_samples=0"):
+        gan.sample(0)
+
+
+def _seed(random_state):
+    return int(np.random.RandomState(random_state).randint(2**31 - 1))
+
+
+def test_uniform_latents_and_given_networks():
+    X = normal(64, 4)
+    generator, scores = nn.Linear(3, 4), nn.Linear(4, 1)
+    gan = clone(GAN).set_params(prior="uniform", generator=generator, discriminator=scores).fit(X)
+    before = generator.weight.clone()
+    latents = np.linalg.lstsq(
+        gan.generator_.weight.detach().numpy(),
+        ((gan.sample(500, random_state=0) - gan.location_) / gan.scale_).T
+        - gan.generator_.bias.detach().numpy()[:, None],
+        rcond=None,
+    )[0]
+    assert np.abs(latents).max() <= 1 + 1e-4 and latents.std() == pytest.approx(3**-0.5, abs=0.03)
+    assert torch.equal(generator.weight, before)  # a copy is trained
+
+
+def test_score_ranks_generators():
+    X = normal(500, 1)
+    gan = clone(GAN).set_params(n_components=1, generator=nn.Linear(1, 1)).fit(X)
+    with torch.no_grad():
+        scores = []
+        for scale in (0.1, 0.5, 1.0):
+            gan.generator_.weight.fill_(COLUMN_STD * scale), gan.generator_.bias.zero_()
+            scores.append(gan.score(X))
+    assert scores == sorted(scores) and scores[-1] > -0.01
+
+
+def test_in_a_grid_search():
+    X = normal(64, 4)
+    search = GridSearchCV(clone(GAN), {"mi_weight": [0.0, 1.0], "bound": ["dv", "eta-dv"]}, cv=2)
+    assert np.isfinite(search.fit(X).cv_results_["mean_test_score"]).all()
+
+
+# ------------------------------------------------------------- wrong settings, failures
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "X", "message"),
+    [
+        (GAN, {"mi_weight": -1.0}, normal(40, 4), "mi_weight"),
+        (GAN, {"code_size": 4}, normal(40, 4), "code_size=4 is larger than n_components=3"),
+        (GAN, {"bound": "smile"}, normal(40, 4), "bound"),
+        (GAN, {"generator": nn.Linear(3, 5)}, normal(40, 4), r"generator must map .*\(4,\)"),
+        (GAN, {"discriminator": nn.Linear(4, 2)}, normal(40, 4), "discriminator .* one score"),
+        (GAN, {"critic_hidden": ()}, normal(40, 4), "critic_hidden"),
+        (GAN, {}, np.ones((40, 5, 5)) + normal(40, 5, 5), "at least 8 x 8 pixels, got 5 x 5"),
+        (GAN, {}, np.array([[np.nan, 1.0]] * 20), "NaN"),
+        (GAN, {"betas": (1.0, 0.9)}, normal(40, 4), "betas"),
+        (ALI, {"cycle_weight": 0.0}, normal(40, 4), "cycle_weight"),
+        (ALI, {"encoder": nn.Linear(4, 3)}, normal(40, 4), "needs 6 columns"),
+        (BIGAN, {"encoder": nn.Linear(4, 6)}, normal(40, 4), "needs 3 columns"),
+        (MATCHING, {"distance": 0.0}, normal(40, 4), "distance"),
+        (MATCHING, {"penalty": -0.1}, normal(40, 4), "penalty"),
+    ],
+)
+def test_wrong_settings(model, options, X, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        clone(model).set_params(**options).fit(X)
+
+
+@each
+def test_fewer_rows_than_a_batch(model):
+    with pytest.warns(UserWarning, match="n_samples=12 is less than batch_size=16"):
+        fitted = clone(model).fit(normal(12, 4))
+    assert np.isfinite(fitted.sample(5, random_state=0)).all()
+
+
+@each
+def test_a_diverging_adversary_is_an_error(model):
+    wild = clone(model).set_params(learning_rate=1e18, max_epochs=30)
+    with pytest.raises(NonFiniteLossError, match="learning_rate"):
+        wild.fit(normal(64, 4))
+    assert not hasattr(wild, "objective_")
+
+
+def test_a_discriminator_that_wins_is_warned_of():
+    class Far(nn.Module):
+        """A generator that cannot leave the point 100."""
+
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 4)
+
+        def forward(self, z):
+            return 100 + 0 * self.layer(z)
+
+    options = {"generator": Far(), "mi_weight": 0, "learning_rate": 1e-2, "max_epochs": 60}
+    with pytest.warns(ConvergenceWarning, match="tells generated rows from the data"):
+        clone(GAN).set_params(**options).fit(normal(64, 4))
+
+
+def test_divergence_of_known_distributions():
+    # the discriminator's term is 2 JSD: of N(0, 1) and a generator fixed at N(1, 1), by quadrature
+    grid = np.linspace(-8, 9, 20_001)
+    p, q = normal_distribution.pdf(grid), normal_distribution.pdf(grid, 1)
+    m = (p + q) / 2
+    divergence = np.trapezoid(p * np.log(p / m) + q * np.log(q / m), grid)
+
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.zero = nn.Parameter(torch.zeros(()))
+
+        def forward(self, z):
+            return COLUMN_STD * (z + 1) + 0 * self.zero
+
+    X = normal(4000, 1)
+    X = (X - X.mean()) / X.std()
+    gan = MIGAN(1, mi_weight=0, generator=Shifted(), learning_rate=3e-3, discriminator_hidden=(32,))
+    gan.set_params(max_epochs=15, random_state=0).fit(X)
+    assert gan.evaluate(X)["divergence"] == pytest.approx(divergence, abs=0.05)
