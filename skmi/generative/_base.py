@@ -66,8 +66,8 @@ class AdversarialMixin:
 
     # ------------------------------------------------------------ fitting
 
-    def _prepare(self, X, *, reset: bool):
-        (rows,) = super()._prepare(X, reset=reset)
+    def _prepare(self, X, y, *, reset: bool):
+        (rows,) = super()._prepare(X, y, reset=reset)
         if len(rows) < self.batch_size:
             warn(
                 f"n_samples={len(rows)} is less than batch_size={self.batch_size}: all rows make "
