@@ -30,6 +30,7 @@ def test_correlated_gaussians(gaussian_pair, estimator, rho):
         assert np.corrcoef(pointwise, log_ratio.sum(1))[0, 1] > 0.98
 
 
+@pytest.mark.slow
 def test_twenty_dimensions(gaussian_pair):
     X, Y, truth = gaussian_pair(4_000, 20, 0.5, seed=4)
     assert MINEEstimator(cv=2, random_state=0).fit(X, Y).mi_ == pytest.approx(truth, abs=0.25)
@@ -46,6 +47,7 @@ def test_a_dv_has_a_normaliser_for_every_y(gaussian_pair, seed):
     assert not hasattr(fitted, "eta_")
 
 
+@pytest.mark.slow
 def test_eta_is_the_log_mean_of_the_critic(gaussian_pair):
     X, Y, _ = gaussian_pair(2_000, 2, 0.7, seed=6)
     fitted = EtaDVEstimator(gaussian_term=False, random_state=0).fit(X, Y)

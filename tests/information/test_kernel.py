@@ -277,7 +277,8 @@ def test_eps_shrinks_the_ratios(data):
     np.testing.assert_allclose(tiny.dual_coef_, plain.dual_coef_, rtol=1e-8)
 
 
-@pytest.mark.parametrize("n_features", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_features", [1, 2])
 def test_gaussians(n_features):
     X, Y, mi = make_sparse_gaussian(
         3_000, n_features_x=n_features, correlation=0.7, n_interacting=1, random_state=4

@@ -193,6 +193,7 @@ def test_a_category_and_a_number_against_a_number():
     assert result.estimate == pytest.approx(truth, abs=4 * result.stderr + 0.03)
 
 
+@pytest.mark.slow
 def test_independent_parts_of_mixed_variables_add_up():
     rng = np.random.default_rng(6)
     n_samples, rho, kept = 3_000, 0.8, 0.7
@@ -229,6 +230,7 @@ def test_counts_against_a_number():
 # ---------------------------------------------------------------------- invariances
 
 
+@pytest.mark.slow
 def test_names_and_types_of_categories_do_not_matter():
     frame, y, _ = slopes(600, seed=8)
     reference = MINEEstimator(**QUICK).fit(frame, y)

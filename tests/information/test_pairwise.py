@@ -103,6 +103,7 @@ def table():
     )
 
 
+@pytest.mark.slow
 def test_matrix(table):
     matrix = pairwise_mutual_info(table, **SHORT)
     assert matrix.columns.tolist() == matrix.index.tolist() == table.columns.tolist()
