@@ -93,7 +93,7 @@ def measure(name, vae, train, test, y_test, mine):
     return row
 
 
-def compare(data, study="table", *, n_rows, n_test, n_epochs, seeds, n_jobs, mine, only, device):
+def compare(data, study, *, n_rows, n_test, n_epochs, seeds, n_jobs, mine, names, networks, device):
     """A table of the means over seeds: networks and models by measure."""
     train, test = data.X_train[:n_rows], data.X_test[:n_test]
     y_test = data.y_test[:n_test]
@@ -105,7 +105,7 @@ def compare(data, study="table", *, n_rows, n_test, n_epochs, seeds, n_jobs, min
         for name, vae in models(
             study, max_epochs=n_epochs, random_state=seed, device=device
         ).items()
-        if not only or any(word in " ".join(name) for word in only)
+        if name[0] in names and networks in name[1]
     ]
     rows = pd.DataFrame(Parallel(n_jobs=n_jobs)(jobs))
     return rows.groupby(["networks", "model"], sort=False).mean().drop(columns="seed")
@@ -119,7 +119,8 @@ def main():
     parser.add_argument("--test-rows", type=int, default=2_000)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--only", nargs="+", help="words of models or networks")
+    parser.add_argument("--models", nargs="+", default=list(family(2, alpha=1.0)))
+    parser.add_argument("--networks", default="", help="a word of their description")
     parser.add_argument("--mine", action="store_true", help="the information by MINE as well")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--device", default="auto")
@@ -133,7 +134,8 @@ def main():
         seeds=options.seeds,
         n_jobs=options.jobs,
         mine=options.mine,
-        only=options.only,
+        names=options.models,
+        networks=options.networks,
         device=options.device,
     )
     print(table.round(2).to_string())
