@@ -185,7 +185,7 @@ class AdversarialMixin:
         Returns
         -------
         ndarray of float32 of shape (n_samples, ...)
-            In the units and, for images, the shape (channels, height, width) of the data.
+            In the units and the shape of the data.
         """
         return self._to_units(self._generate(self._latents(n_samples, random_state)))
 

@@ -99,8 +99,9 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
     --------
     BiGANTransformer : With an encoder that makes a point of each row, and without information.
     MIGAN : Without an encoder.
-    skmi.evaluation.reconstruction_error, skmi.evaluation.label_preserving_accuracy, \
-            skmi.evaluation.ms_ssim : How faithful reconstructions are.
+    skmi.evaluation.reconstruction_error : How faithful reconstructions are.
+    skmi.evaluation.label_preserving_accuracy : How faithful reconstructions are.
+    skmi.evaluation.ms_ssim : How faithful reconstructions are.
 
     Notes
     -----
@@ -290,7 +291,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         Returns
         -------
         ndarray of float32 of shape (n_samples, ...)
-            In the units and, for images, the shape (channels, height, width) of the data.
+            In the units and the shape of the data.
         """
         check_is_fitted(self)
         return self._to_units(self._generate(self._check_codes(X)))

@@ -237,7 +237,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         Returns
         -------
         ndarray of float32 of shape (n_samples, ...)
-            In the units and, for images, the shape (channels, height, width) of the data.
+            In the units and the shape of the data.
         """
         latents = self._latents(n_samples, random_state)
         if codes is not None:
