@@ -102,6 +102,7 @@ def test_copies_saturate():
 # ------------------------------------------------------------------- what does not matter
 
 
+@pytest.mark.slow
 def test_order_scale_and_shape_of_the_columns():
     Z, _ = gaussians(500, 3, seed=8)
     reference = measure(Z)

@@ -77,8 +77,8 @@ class CPCTransformer(BaseRepresentation):
     >>> from skmi.representation import CPCTransformer
     >>> X, _ = load_digits(return_X_y=True)
     >>> cpc = CPCTransformer(8, image_shape=(8, 8), max_epochs=2, patience=None, random_state=0)
-    >>> cpc.fit_transform(X).shape
-    (1797, 8)
+    >>> cpc.fit_transform(X[:500]).shape
+    (500, 8)
     """
 
     _parameter_constraints: dict = {

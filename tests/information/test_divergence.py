@@ -43,6 +43,7 @@ def test_gaussians(n_columns, mean, scale):
     assert result.lower_bound < truth + 3 * result.stderr
 
 
+@pytest.mark.slow
 def test_exponentials_of_different_rates_and_sizes():
     rng = np.random.default_rng(1)
     fast, slow = rng.exponential(1 / 3, size=3_000), rng.exponential(1, size=2_000)

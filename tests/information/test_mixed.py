@@ -159,6 +159,7 @@ def test_two_labels_against_their_joint_table():
     assert result.estimate == pytest.approx(table_mutual_info(counts / 3_000), abs=0.02)
 
 
+@pytest.mark.slow
 def test_labels_against_numbers_both_ways():
     means = [[0, 0], [2, 0], [0, 2]]
     X, y, truth = make_gaussian_classes(

@@ -550,6 +550,7 @@ def test_every_bound_trains(digits, bound):
     assert dim.history_[-1]["train_loss"] < dim.history_[0]["train_loss"]
 
 
+@pytest.mark.slow
 def test_prior_term_moves_the_encoder_and_lowers_dependence(digits):
     # App. A.5: without the prior the columns depend on one another
     options = {"image_shape": (8, 8), "encoder_width": 8, "critic_width": 32, "max_epochs": 40}
