@@ -129,6 +129,7 @@ def test_constant_columns_carry_nothing(gaussian_pair):
     assert fit(padded, Y).mi_ == pytest.approx(fit(X, Y).mi_, abs=0.05)
 
 
+@pytest.mark.slow
 def test_labels_are_worth_their_entropy():
     # three classes at distance: y is a function of X
     rng = np.random.default_rng(13)

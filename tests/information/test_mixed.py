@@ -188,6 +188,7 @@ def slopes(n_samples, seed):
     return frame, y, truth
 
 
+@pytest.mark.slow
 def test_a_category_and_a_number_against_a_number():
     frame, y, truth = slopes(2_000, seed=5)
     result = mutual_info(frame, y, cv=2, random_state=0)

@@ -77,6 +77,7 @@ def clone_with(prefit):
     return DIMClassifier(**prefit.get_params(deep=False))
 
 
+@pytest.mark.slow
 def test_more_unlabelled_rows_help():
     # from 50 labels, fixed features of 1000 digits against those of the 50 alone
     X, y = load_digits(return_X_y=True)
