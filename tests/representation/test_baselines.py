@@ -304,8 +304,14 @@ def test_too_many_steps():
 # -------------------------------------------------------------------------- conventions
 
 
-@parametrize_with_checks(ALL)
+@parametrize_with_checks([ALL[0], *ALL[2:]])
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([ALL[1]])
+def test_scikit_learn_checks_with_a_prior(estimator, check):
     check(estimator)
 
 

@@ -261,10 +261,14 @@ def test_modules_as_encoders_and_critics_are_copied():
 # -------------------------------------------------------------------------- conventions
 
 
-@parametrize_with_checks(
-    [two_view(), two_view(encoder="residual-mlp", critic="separable", bound="nwj")]
-)
+@parametrize_with_checks([two_view()])
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([two_view(encoder="residual-mlp", critic="separable", bound="nwj")])
+def test_scikit_learn_checks_of_other_networks(estimator, check):
     check(estimator)
 
 

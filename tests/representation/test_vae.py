@@ -362,11 +362,17 @@ def test_autoregressive_decoder(digits):
 # ----------------------------------------------------------------- scikit-learn's ways
 
 
-@parametrize_with_checks(
-    [v.set_params(max_epochs=1, hidden_layer_sizes=(4,)) for v in map(clone, FAMILY)],
-    xfail_strict=True,
-)
+CHECKED = [v.set_params(max_epochs=1, hidden_layer_sizes=(4,)) for v in map(clone, FAMILY)]
+
+
+@parametrize_with_checks(CHECKED[:2], xfail_strict=True)
 def test_scikit_learn_conventions(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(CHECKED[2:], xfail_strict=True)
+def test_scikit_learn_conventions_of_the_relatives(estimator, check):
     check(estimator)
 
 
