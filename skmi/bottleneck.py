@@ -462,8 +462,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         -------
         ndarray of float32 of shape (n_samples, n_classes)
         """
-        check_is_fitted(self)
-        rows, model = self._scale(self._validate(X, reset=False)), self.objective_.model
+        rows = self.encoder_rows(X)
+        model = self.objective_.model
         generator = torch.Generator().manual_seed(0)
         noises = [model["encoder"].noise(rows[:1], generator) for _ in range(self.n_draws)]
         average = AverageOverDraws(model, torch.stack(noises))
@@ -512,8 +512,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         -------
         ndarray of float32 of shape (n_samples, n_components)
         """
-        check_is_fitted(self)
-        rows = self._scale(self._validate(X, reset=False))
+        rows = self.encoder_rows(X)
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         encoder = copy.deepcopy(self.encoder_).to(self.device_)
         generator = torch.Generator(self.device_).manual_seed(seed)
@@ -534,8 +533,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         -------
         means, stds : ndarray of float32 of shape (n_samples, n_components)
         """
-        check_is_fitted(self)
-        return self._posterior(self._scale(self._validate(X, reset=False)))
+        return self._posterior(self.encoder_rows(X))
 
     def _posterior(self, rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
         output = apply_in_batches(

@@ -309,9 +309,8 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         ndarray of float32 of shape (n_samples, ...)
             See `inverse_transform`.
         """
-        check_is_fitted(self)
-        rows, read = self._scale(self._validate(X, reset=False)), self._read_codes
-        codes = apply_in_batches(self.encoder_, rows, self.device_, read)
+        rows = self.encoder_rows(X)
+        codes = apply_in_batches(self.encoder_, rows, self.device_, self._read_codes)
         return self._to_units(self._generate(codes))
 
 

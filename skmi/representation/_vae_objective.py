@@ -73,13 +73,15 @@ class VAEObjective(Objective):
     @torch.no_grad()
     def fit_noise(self, batches) -> None:
         """Set the noise of a Gaussian likelihood, with one draw of the code of each row."""
-        if hasattr(self.model["likelihood"], "fit_noise"):
-            pairs = []
+
+        def decoded():
             for x in batches:
                 mean, std = split_posterior(self.model["encoder"](x).y)
                 z = mean + std * gaussian_noise(mean, self._draws(x))
-                pairs.append((self._decode(x, z), x))
-            self.model["likelihood"].fit_noise(pairs)
+                yield self._decode(x, z), x
+
+        if hasattr(self.model["likelihood"], "fit_noise"):
+            self.model["likelihood"].fit_noise(decoded())
 
     def log_weights(self, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
         """Log importance weight of one draw from the posterior of each row."""

@@ -587,21 +587,19 @@ class InfoMaxVAETransformer(BaseRepresentation):
         jacobian = 0.0
         if self.likelihood_ == "gaussian":  # of standardising
             jacobian = np.broadcast_to(np.log(self.scale_), self.row_shape_).sum()
-        batches = [
-            (*(part.to(self.device_) for part in (x, *self._posterior(x))), _own_shifts(x, uniform))
-            for x in rows.split(EVALUATION_ROWS)
-        ]
+        tensors = rows, *self._posterior(rows), _own_shifts(rows, self.n_components)
+        batches = list(zip(*(tensor.split(EVALUATION_ROWS) for tensor in tensors), strict=True))
         for draw in torch.from_numpy(uniform):
             weights = []
             for x, mean, std, shifts in batches:
                 noise = torch.special.ndtri((draw + shifts).frac().clamp(1e-9, 1 - 1e-9))
-                noise = noise.float().to(self.device_)
+                batch = (part.to(self.device_) for part in (x, mean, std, noise.float()))
                 with torch.no_grad():
-                    weights.append(objective.log_weights(x, mean, std, noise).cpu())
+                    weights.append(objective.log_weights(*batch).cpu())
             yield torch.cat(weights).double().numpy()[:, None] - jacobian
 
 
-def _own_shifts(rows: Tensor, like: np.ndarray) -> Tensor:
+def _own_shifts(rows: Tensor, n_columns: int) -> Tensor:
     """Uniform numbers that each row has by its own values, to be added to draws modulo 1."""
     generators = (np.random.default_rng(zlib.crc32(row.tobytes())) for row in rows.numpy() + 0.0)
-    return torch.from_numpy(np.stack([rng.random(like.shape[1]) for rng in generators]))
+    return torch.from_numpy(np.stack([rng.random(n_columns) for rng in generators]))
