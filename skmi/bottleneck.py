@@ -22,7 +22,7 @@ from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
 from skmi.bounds import get_bound
 from skmi.critics import ConcatCritic
 from skmi.evaluation._latent import mixture_information
-from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
+from skmi.exceptions import ConvergenceWarning, warn
 from skmi.networks import Encoder
 from skmi.networks.vae import VAE_ENCODERS, make_vae_encoder
 from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
@@ -362,16 +362,17 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
                 "inputs of the critic and of its hidden layers."
             )
 
+    @property
+    def _advice(self) -> str:
+        if not self._has_critic:
+            return super()._advice
+        return (
+            "The critic's scores may have exploded: lower critic_learning_rate or beta, or use "
+            "bound='vib'."
+        )
+
     def _train(self, rows, codes, *, go_on, epochs):
-        try:
-            super()._train(rows, codes, go_on=go_on, epochs=epochs)
-        except NonFiniteLossError as error:
-            if not self._has_critic:
-                raise
-            raise NonFiniteLossError(
-                f"{error} The critic's scores may have exploded: lower critic_learning_rate or "
-                "beta, or use bound='vib'."
-            ) from error
+        super()._train(rows, codes, go_on=go_on, epochs=epochs)
         self._measure_compression(self._scale(rows), codes, warn_if_loose=epochs is None)
         return self
 

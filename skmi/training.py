@@ -398,6 +398,13 @@ def _on_cpu(optimizer: torch.optim.Optimizer) -> dict:
     return state | {"state": moments}
 
 
+#: What to do if training diverges, of estimators that scale margins.
+ADVICE = (
+    "Lower the learning rate, clip the gradients, or bring the inputs to a common scale "
+    "(margins='normal-scores' or 'standardize')."
+)
+
+
 class Trainer(skorch.NeuralNet):
     """The training loop.
 
@@ -439,6 +446,8 @@ class Trainer(skorch.NeuralNet):
         Processes that load the batches of data that are not in memory.
     progress : str or None
         Label of a progress bar.
+    advice : str
+        What the error says to do if training diverges.
     **options
         Further options of `skorch.NeuralNet`, such as ``callbacks`` and ``compile``.
 
@@ -476,6 +485,7 @@ class Trainer(skorch.NeuralNet):
         device: str = "cpu",
         num_workers: int = 0,
         progress: str | None = None,
+        advice: str = ADVICE,
         callbacks=None,
         **options,
     ):
@@ -502,6 +512,7 @@ class Trainer(skorch.NeuralNet):
         self.seed = seed
         self.num_workers = num_workers
         self.progress = progress
+        self.advice = advice
 
     # ------------------------------------------------------------ entry points
 
@@ -701,7 +712,5 @@ class Trainer(skorch.NeuralNet):
             self.history.record(f"{prefix}_{name}", value / n_rows)
         if not math.isfinite(self.history[-1, f"{prefix}_loss"]):
             raise NonFiniteLossError(
-                f"The {prefix} loss became non-finite in epoch {len(self.history)}. Lower the "
-                "learning rate, clip the gradients, or bring the inputs to a common scale "
-                "(margins='normal-scores' or 'standardize')."
+                f"The {prefix} loss became non-finite in epoch {len(self.history)}. {self.advice}"
             )

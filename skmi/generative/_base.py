@@ -77,10 +77,7 @@ class AdversarialMixin:
         return (rows,)
 
     def _train(self, rows, *, go_on, epochs):
-        try:
-            super()._train(rows, go_on=go_on, epochs=epochs)
-        except NonFiniteLossError as error:
-            raise NonFiniteLossError(f"{error} {self._advice}") from error
+        super()._train(rows, go_on=go_on, epochs=epochs)
         weights = self.objective_.state_dict().values()
         if not all(weight.isfinite().all() for weight in weights):
             raise NonFiniteLossError(

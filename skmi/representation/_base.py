@@ -120,6 +120,9 @@ class BaseRowModel(BaseNeuralEstimator):
         """What the objective is called with a batch of: rows, their targets, or which they are."""
         return [rows, *targets]
 
+    #: What to do if training diverges.
+    _advice = "Lower learning_rate, or bring the columns of X to a common scale."
+
     def _trainer_options(self) -> dict:
         """Further options of the `Trainer`."""
         return {}
@@ -259,8 +262,7 @@ class BaseRowModel(BaseNeuralEstimator):
             batch_size=batch_size,
             validation_batch_size=batch_size,
             tolerance=self.tolerance,
-            precision=getattr(self, "precision", "float32"),
-            compile=getattr(self, "compile", False),
+            advice=self._advice,
             seed=self.seed_,
             **self._trainer_options(),
         )

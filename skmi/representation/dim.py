@@ -323,6 +323,9 @@ class DIMTransformer(BaseRepresentation):
                 "or beta (local) above 0."
             )
 
+    def _trainer_options(self):
+        return {"precision": self.precision, "compile": self.compile}
+
     def _fit_scale(self, rows):
         return self._fit_range(rows) if self.preset == "paper" else super()._fit_scale(rows)
 

@@ -16,7 +16,7 @@ from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
 from skmi.bounds import BOUNDS, get_bound
 from skmi.critics import make_critic
 from skmi.evaluation import importance_weighted_log_likelihood
-from skmi.exceptions import NonFiniteLossError, warn
+from skmi.exceptions import warn
 from skmi.networks import ENCODERS, Encoder
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
 from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
@@ -275,17 +275,17 @@ class InfoMaxVAETransformer(BaseRepresentation):
             warn_of_small_batches(self.batch_size, len(rows), f"alpha={self.alpha}", "alpha=0")
         return (rows,)
 
+    @property
+    def _advice(self) -> str:
+        if not self.alpha:
+            return super()._advice
+        return (
+            "The critic's scores may have exploded: lower alpha or critic_learning_rate, or choose "
+            "divergence='jsd', whose gradients are bounded."
+        )
+
     def _train(self, rows, *, go_on, epochs):
-        try:
-            super()._train(rows, go_on=go_on, epochs=epochs)
-        except NonFiniteLossError as error:
-            advice = "Lower learning_rate, or bring the columns of X to a common scale."
-            if self.alpha:
-                advice = (
-                    "The critic's scores may have exploded: lower alpha or critic_learning_rate, "
-                    "or choose divergence='jsd', whose gradients are bounded."
-                )
-            raise NonFiniteLossError(f"{str(error).split('. ')[0]}. {advice}") from error
+        super()._train(rows, go_on=go_on, epochs=epochs)
         some = self._scale(rows[:: math.ceil(len(rows) / NOISE_ROWS)])
         self.objective_.to(self.device_)
         self.objective_.fit_noise(part.to(self.device_) for part in some.split(EVALUATION_ROWS))
