@@ -38,6 +38,7 @@ __all__ = [
     "get_bound",
     "hellinger",
     "infonce",
+    "is_saturated",
     "jsd",
     "k_pair",
     "log_mean_exp",
@@ -88,6 +89,11 @@ def split_matrix(scores_BB: Tensor) -> tuple[Tensor, Tensor]:
     runs = scores_BB.flatten(0, 1)[1:].view(n_rows - 1, n_rows + 1, *parts)
     joint = scores_BB.diagonal().movedim(-1, 0)
     return joint, runs[:, :-1].reshape(n_rows, n_rows - 1, *parts)
+
+
+def is_saturated(nats: float, ceiling: float) -> bool:
+    """Whether an estimate is near the largest that can be certified, the logarithm of a count."""
+    return nats > max(ceiling - 1, ceiling / 2)
 
 
 def straight_through(value: Tensor, surrogate: Tensor) -> Tensor:

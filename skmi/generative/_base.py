@@ -1,6 +1,5 @@
 """What generative adversarial models share: rows drawn, and failures of the game told."""
 
-import copy
 import math
 from numbers import Integral
 
@@ -14,6 +13,7 @@ from skmi.base import apply_in_batches, check_widths
 from skmi.bounds import get_bound
 from skmi.critics import as_critic, make_critic
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
+from skmi.networks import checked_copy
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_generator
 from skmi.representation._objective import InformationCritic
 from skmi.representation._priors import PRIORS, maximum_mean_discrepancy
@@ -23,7 +23,6 @@ __all__ = [
     "INFORMATION_BOUNDS",
     "LATENT_PRIORS",
     "AdversarialMixin",
-    "checked_copy",
     "draw_latents",
     "read_columns",
 ]
@@ -221,20 +220,3 @@ def read_columns(name: str, values, n_columns: int, meaning: str) -> Tensor:
     if table.shape[1] != n_columns:
         raise ValueError(f"{name} has {table.shape[1]} columns, but {meaning}.")
     return torch.from_numpy(table)
-
-
-@torch.no_grad()
-def checked_copy(name: str, module: nn.Module, inputs, output) -> nn.Module:
-    """A copy of a module that maps rows of these shapes to rows of that shape."""
-    module = copy.deepcopy(module)
-    was_training = module.training
-    found = tuple(module.eval()(*(torch.zeros(2, *shape) for shape in inputs)).shape[1:])
-    module.train(was_training)
-    expected = [tuple(output), ()] if tuple(output) == (1,) else [tuple(output)]
-    if found not in expected:
-        what = "one score" if tuple(output) == (1,) else f"shape {tuple(output)}"
-        raise ValueError(
-            f"{name} must map rows of shape {' and '.join(map(str, map(tuple, inputs)))} to rows "
-            f"of {what}, but returned rows of shape {found}."
-        )
-    return module

@@ -12,9 +12,9 @@ from torch.nn.functional import mse_loss, softplus
 from skmi.base import apply_in_batches, check_widths
 from skmi.bounds import jsd
 from skmi.critics import make_critic
-from skmi.generative._base import INFORMATION_BOUNDS, AdversarialMixin, checked_copy, draw_latents
+from skmi.generative._base import INFORMATION_BOUNDS, AdversarialMixin, draw_latents
 from skmi.generative.gan import add_information
-from skmi.networks import ENCODERS, make_encoder
+from skmi.networks import ENCODERS, checked_copy, make_encoder
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_gan_encoder
 from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
 from skmi.representation._objective import InformationCritic, Objective

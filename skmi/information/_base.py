@@ -21,7 +21,7 @@ from skmi.base import (
     seeded_initialization,
     split_rows,
 )
-from skmi.bounds import Bound
+from skmi.bounds import Bound, is_saturated
 from skmi.critics import Critic, GaussianCritic, as_critic, make_critic
 from skmi.exceptions import (
     ConvergenceWarning,
@@ -49,11 +49,6 @@ GAUSSIAN_TERM_COLUMNS = 1000
 def is_overfitted(held_out: float, train: float, stderr: float) -> bool:
     """Whether a bound is much lower on held-out than on training rows."""
     return train - held_out > max(train / 2, 0.1, 6 * stderr)
-
-
-def is_saturated(value: float, ceiling: float) -> bool:
-    """Whether an estimate is near the largest value that can be certified."""
-    return value > max(ceiling - 1, ceiling / 2)
 
 
 class BaseMIEstimator(PairDataMixin, BaseNeuralEstimator):

@@ -15,10 +15,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skmi.base import split_rows
-from skmi.bounds import eta_dv
+from skmi.bounds import eta_dv, is_saturated
 from skmi.critics import Critic
 from skmi.exceptions import ConvergenceWarning, SaturationWarning, warn
-from skmi.information._base import is_saturated
 from skmi.information._convex import Point, RatioProblem, solve
 from skmi.information._data import PairDataMixin
 from skmi.information._divergence import encode_samples

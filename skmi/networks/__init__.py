@@ -1,8 +1,9 @@
 """Networks shared by critics, encoders and decoders."""
 
 from skmi.networks.decoders import make_decoder
-from skmi.networks.encoders import ENCODERS, Encoder, Layers, encoder_shapes, make_encoder
+from skmi.networks.encoders import ENCODERS, Encoder, Layers, make_encoder
 from skmi.networks.mlp import ACTIVATIONS, mlp
+from skmi.networks.trial import checked_copy, trial_output
 from skmi.networks.views import VIEW_ENCODERS, RealNVP, ResidualMLP, make_view_encoder
 
 __all__ = [
@@ -13,9 +14,10 @@ __all__ = [
     "Layers",
     "RealNVP",
     "ResidualMLP",
-    "encoder_shapes",
+    "checked_copy",
     "make_decoder",
     "make_encoder",
     "make_view_encoder",
     "mlp",
+    "trial_output",
 ]

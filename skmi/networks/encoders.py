@@ -17,7 +17,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ENCODERS", "Encoder", "Layers", "encoder_shapes", "make_encoder"]
+from skmi.networks.trial import trial_output
+
+__all__ = ["ENCODERS", "Encoder", "Layers", "make_encoder"]
 
 
 class Layers(NamedTuple):
@@ -66,15 +68,6 @@ class Encoder(nn.Module):
         conv = self.conv(local)
         fc = self.fc(conv)
         return Layers(local, conv, fc, self.output(fc))
-
-
-@torch.no_grad()
-def encoder_shapes(encoder: nn.Module, shape: Sequence[int]) -> Layers:
-    """All layers of two rows of zeros, in evaluation mode: batch norm must not learn of them."""
-    was_training = encoder.training
-    layers = encoder.eval()(torch.zeros(2, *shape))
-    encoder.train(was_training)
-    return layers
 
 
 class _GroupEmbedding(nn.Module):
@@ -140,7 +133,7 @@ def _assemble(blocks: Sequence[nn.Module], local_layer, shape, hidden, n_compone
             f"local_layer={local_layer} does not exist: this encoder has blocks 1 to {n_blocks}."
         )
     local, conv = nn.Sequential(*blocks[:local_layer]), nn.Sequential(*blocks[local_layer:])
-    n_features = encoder_shapes(nn.Sequential(local, conv), shape).flatten(1).shape[1]
+    n_features = trial_output(nn.Sequential(local, conv), shape).flatten(1).shape[1]
     return Encoder(local, conv, *_dense(n_features, hidden, n_components))
 
 

@@ -20,7 +20,7 @@ from skmi.base import (
     seeded_initialization,
 )
 from skmi.exceptions import ConvergenceWarning, warn
-from skmi.networks import ENCODERS, Encoder, Layers, encoder_shapes, make_encoder
+from skmi.networks import ENCODERS, Encoder, Layers, make_encoder, trial_output
 from skmi.representation._objective import Objective
 from skmi.representation._priors import PRIORS, range_of_prior
 from skmi.training import Player, count_batches, count_stop_rows
@@ -391,12 +391,11 @@ class BaseRowModel(BaseNeuralEstimator):
         self._keep_scale((low + high) / 2, (high - low) / 2, rows.dtype)
 
     def _keep_scale(self, location, scale, dtype) -> None:
-        digits = np.finfo(dtype if dtype == np.float64 else np.float32).eps
-        tiny = digits * np.maximum(np.abs(location), 1e-30)
-        if (scale <= tiny).all():
+        constant = is_constant(location, scale, dtype)
+        if constant.all():
             warn("X is constant: it carries no information (0 nats).", UserWarning)
         self.location_ = np.asarray(location, dtype=np.float64)
-        self.scale_ = np.where(scale <= tiny, 1.0, scale)
+        self.scale_ = np.where(constant, 1.0, scale)
 
     def _scale(self, rows: np.ndarray) -> Tensor:
         return standardize(rows, self.location_, self.scale_)
@@ -437,6 +436,12 @@ def location_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(scale).all():
         raise ValueError("X has values too large to standardise. Scale it first.")
     return location, scale
+
+
+def is_constant(location, scale, dtype) -> np.ndarray:
+    """Which columns do not vary, up to rounding."""
+    digits = np.finfo(dtype if dtype == np.float64 else np.float32).eps
+    return scale <= digits * np.maximum(np.abs(location), 1e-30)
 
 
 def standardize(rows: np.ndarray, location: np.ndarray, scale: np.ndarray) -> Tensor:
@@ -491,7 +496,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             width = self._setting("encoder_width")
             name = name or self.encoder
             encoder = make_encoder(name, shape, self.n_components, width=width, **options)
-        width = encoder_shapes(encoder, shape).y.shape[1]
+        width = trial_output(encoder, shape).y.shape[1]
         if width != self.n_components:
             raise ValueError(
                 f"encoder returns representations of width {width}, but n_components="
@@ -510,10 +515,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 encoder = Encoder(nn.Identity(), nn.Identity(), nn.Identity(), encoder)
         else:
             encoder = make()
-        try:
-            found = tuple(encoder_shapes(encoder, shape).y.shape[1:])
-        except RuntimeError as error:
-            raise ValueError(f"encoder does not take rows of shape {shape}: {error}") from error
+        found = tuple(trial_output(encoder, shape).y.shape[1:])
         if found != (n_outputs,):
             raise ValueError(
                 f"encoder returns rows of shape {found}, but n_components={self.n_components} "
@@ -611,9 +613,7 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     @property
     def _n_features_out(self) -> int:
-        with torch.no_grad():
-            layers = self.encoder_(torch.zeros(2, *self.row_shape_))
-        return self._layer(layers).shape[1]
+        return self._layer(trial_output(self.encoder_, self.row_shape_)).shape[1]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -3,13 +3,12 @@
 import math
 from numbers import Integral
 
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from skmi.bounds import Bound, get_bound, split_matrix
 from skmi.critics import make_critic
-from skmi.networks import Encoder
+from skmi.networks import Encoder, trial_output
 from skmi.representation._base import BaseRepresentation
 from skmi.representation._objective import EncoderObjective
 
@@ -133,9 +132,7 @@ class CPCTransformer(BaseRepresentation):
 
     def _make_objective(self, shape):
         local = self._make_encoder(shape).local
-        with torch.no_grad():
-            _, n_features, *grid = local.eval()(torch.zeros(2, *shape)).shape
-        local.train()
+        _, n_features, *grid = trial_output(local, shape).shape
         if grid[0] <= self.n_steps:
             raise ValueError(
                 f"n_steps={self.n_steps} needs more than {self.n_steps} rows of local features, "

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from skmi.bounds import Bound, get_bound, split_matrix
 from skmi.critics import CRITICS, as_critic, make_critic
-from skmi.networks import Layers, encoder_shapes
+from skmi.networks import Layers, trial_output
 from skmi.representation._base import (
     COMPUTE_CONSTRAINTS,
     PRIOR_CONSTRAINTS,
@@ -333,7 +333,7 @@ class DIMTransformer(BaseRepresentation):
 
     def _make_objective(self, shape):
         encoder = self._make_encoder(shape, local_layer=self.local_layer)
-        layers = encoder_shapes(encoder, shape)
+        layers = trial_output(encoder, shape)
         n_places = math.prod(layers.local.shape[2:])
         n_local, n_map = layers.local.shape[1], layers.conv[0].numel()
         grid = layers.local.shape[2:]

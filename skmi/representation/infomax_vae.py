@@ -17,7 +17,7 @@ from skmi.bounds import BOUNDS, get_bound
 from skmi.critics import make_critic
 from skmi.evaluation import importance_weighted_log_likelihood
 from skmi.exceptions import warn
-from skmi.networks import ENCODERS, Encoder
+from skmi.networks import ENCODERS, Encoder, checked_copy
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
 from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
 from skmi.representation._likelihoods import LIKELIHOODS
@@ -348,21 +348,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
                 "decoder is autoregressive but has no method generate(z, draw) that makes rows, as "
                 "skmi.networks.vae.PixelCNN has."
             )
-        arguments = [torch.zeros(2, self.n_components), torch.zeros(2, *shape)]
-        try:
-            with torch.no_grad():
-                trial = copy.deepcopy(self.decoder).eval()
-                output = trial(*arguments[: 1 + is_autoregressive(trial)])
-        except RuntimeError as error:
-            raise ValueError(
-                f"decoder does not take codes of shape (n, {self.n_components}): {error}"
-            ) from error
-        if tuple(output.shape[1:]) != tuple(shape):
-            raise ValueError(
-                f"decoder makes rows of shape {tuple(output.shape[1:])}, but those of X have "
-                f"shape {tuple(shape)}."
-            )
-        return copy.deepcopy(self.decoder)
+        inputs = [(self.n_components,), shape][: 1 + is_autoregressive(self.decoder)]
+        return checked_copy("decoder", self.decoder, inputs, shape)
 
     # ------------------------------------------------------------ reading rows
 

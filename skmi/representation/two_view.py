@@ -15,16 +15,19 @@ from torch import Tensor, nn
 
 from skmi._rows import check_same_length
 from skmi.base import apply_in_batches
-from skmi.bounds import Bound, get_bound, split_matrix
+from skmi.bounds import Bound, get_bound, is_saturated, split_matrix
 from skmi.critics import CRITICS, as_critic, make_critic
-from skmi.networks import VIEW_ENCODERS, encoder_shapes, make_view_encoder
+from skmi.exceptions import SaturationWarning, warn
+from skmi.networks import VIEW_ENCODERS, checked_copy, make_view_encoder, trial_output
 from skmi.representation._base import (
     BaseRepresentation,
     in_working_dtype,
+    is_constant,
     location_and_scale,
     standardize,
 )
 from skmi.representation._objective import EncoderObjective
+from skmi.training import count_batches
 
 __all__ = ["TwoViewInfoMaxTransformer"]
 
@@ -234,6 +237,10 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         ConvergenceWarning
             If there is `patience`, and the objective was still rising on held-out rows after
             ``max_epochs``.
+        SaturationWarning
+            If InfoNCE came near the logarithm of the number of rows of a batch.
+        UserWarning
+            If a view is constant.
         """
         return super().fit(X, y)
 
@@ -347,8 +354,17 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         -------
         float
             Higher is better.
+
+        Warns
+        -----
+        SaturationWarning
+            If InfoNCE is near the logarithm of the number of rows of a batch.
         """
-        return super().score(X, y)
+        check_is_fitted(self)
+        rows = self._validate(X, y, reset=False)
+        terms = self._terms_of(self._scale(rows))
+        self._warn_of_saturation(terms, -(-len(rows) // count_batches(len(rows), self.batch_size)))
+        return -terms["loss"]
 
     def _encode(self, number: int, view: Tensor) -> np.ndarray:
         return apply_in_batches(self.encoders_[number], view, self.device_).numpy()
@@ -365,7 +381,7 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
 
     @property
     def _n_features_out(self) -> int:
-        return encoder_shapes(self.encoder_, self.view_shapes_[0]).shape[1]
+        return trial_output(self.encoder_, self.view_shapes_[0]).shape[1]
 
     # ------------------------------------------------------------ networks
 
@@ -387,6 +403,25 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
                 f"{self.batch_size}, and there are {len(rows)} rows."
             )
         return (rows,)
+
+    def _train(self, rows, *, go_on, epochs):
+        super()._train(rows, go_on=go_on, epochs=epochs)
+        if epochs is None:
+            self._warn_of_saturation(self.history_[-1], min(self.batch_size, len(rows)))
+        return self
+
+    def _warn_of_saturation(self, terms: dict[str, float], n_rows: int) -> None:
+        """Warn if a contrastive bound is near what batches of so many rows allow."""
+        if self.target is not None or not get_bound(self.bound).contrastive:
+            return
+        nats = max(value for name, value in terms.items() if "information" in name)
+        if is_saturated(nats, math.log(n_rows)):
+            warn(
+                f"bound={self.bound!r} is {nats:.2f} nats, and with batches of {n_rows} rows it "
+                f"never exceeds log({n_rows}) = {math.log(n_rows):.2f}: the information may be far "
+                "higher, and score hardly tells settings apart. Raise batch_size.",
+                SaturationWarning,
+            )
 
     def _make_objective(self, shape):
         encoders = self._make_encoders()
@@ -431,38 +466,20 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         return encoders
 
     def _width_of(self, encoder: nn.Module, number: int) -> int:
-        shape = self.view_shapes_[number]
-        try:
-            z = encoder_shapes(encoder, shape)
-        except Exception as error:
-            raise ValueError(
-                f"encoder does not take rows of shape {shape}, which view {number + 1} has: {error}"
-            ) from error
+        name = f"encoder of view {number + 1}"
+        z = trial_output(encoder, self.view_shapes_[number], name=name)
         if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != 2:
             got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
             raise ValueError(
-                f"encoder must return one representation a row, shape (n, d), but of 2 rows of "
-                f"view {number + 1} it returns {got}. End it in nn.Flatten(), for one."
+                f"{name} must return one representation a row, shape (n, d), but of 2 rows it "
+                f"returns {got}. End it in nn.Flatten(), for one."
             )
         return z.shape[1]
 
     def _make_critic(self, i: int, j: int, n_i: int, n_j: int) -> nn.Module:
         if isinstance(self.critic, nn.Module):
-            critic = as_critic(copy.deepcopy(self.critic))
-            try:
-                with torch.no_grad():
-                    scores = critic.matrix(torch.zeros(2, n_i), torch.zeros(2, n_j))
-            except Exception as error:
-                raise ValueError(
-                    f"critic does not take representations of widths {n_i} and {n_j}, which the "
-                    f"encoders of views {i + 1} and {j + 1} return: {error}"
-                ) from error
-            if scores.shape != (2, 2):
-                raise ValueError(
-                    f"critic must score all pairs of 2 and 2 representations as a 2 x 2 matrix, "
-                    f"but returned shape {tuple(scores.shape)}."
-                )
-            return critic
+            name = f"critic of the representations of views {i + 1} and {j + 1}"
+            return as_critic(checked_copy(name, self.critic, [(n_i,), (n_j,)], (1,)))
         if self.critic == "inner-product" and n_i != n_j:
             raise ValueError(
                 f"critic='inner-product' needs representations of one width, but the encoders of "
@@ -527,6 +544,12 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         for part, shape in zip(np.split(rows, ends[:-1], axis=1), self.view_shapes_, strict=True):
             values = location_and_scale(part.reshape(len(rows), *shape))
             parts.append([np.broadcast_to(value, shape).ravel() for value in values])
+            if is_constant(*values, rows.dtype).all():
+                warn(
+                    f"View {len(parts)} is constant: it has no information about the others (0 "
+                    "nats). Choose other views.",
+                    UserWarning,
+                )
         location, scale = (np.concatenate(values) for values in zip(*parts, strict=True))
         self._keep_scale(location, scale, rows.dtype)
 

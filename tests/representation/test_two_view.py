@@ -3,6 +3,7 @@
 import itertools
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from skmi.bounds import BOUNDS
-from skmi.exceptions import ConvergenceWarning, NonFiniteLossError
+from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, SaturationWarning
 from skmi.networks import RealNVP
 from skmi.representation import DIMClassifier, JigsawTransformer, TwoViewInfoMaxTransformer
 from skmi.representation.two_view import TWO_VIEW_BOUNDS
@@ -341,6 +342,33 @@ def test_early_stopping_on_held_out_pairs():
         two_view(views=None, max_epochs=1, patience=2).fit(*related()[:2])
 
 
+def test_near_log_k_there_is_a_warning():
+    # 4 rows that are far apart: InfoNCE soon tells them all from one another
+    X = np.repeat(4 * np.eye(4, dtype=np.float32), 2, axis=1)[:, [0, 2, 4, 6, 1, 3, 5, 7]]
+    options = {"max_epochs": 200, "encoder_width": 32, "learning_rate": 1e-2}
+    with pytest.warns(SaturationWarning, match=r"log\(4\) = 1.39.*Raise batch_size"):
+        infomax = two_view(**options).fit(X)
+    assert infomax.history_[-1]["train_information"] > 0.9 * math.log(4)
+    with pytest.warns(SaturationWarning, match=r"log\(4\)"):
+        infomax.score(X)
+    with warnings.catch_warnings():  # no ceiling, or asked for
+        warnings.simplefilter("error", SaturationWarning)
+        two_view(**options, bound="nwj").fit(X).score(X)
+        two_view(**options, target=1.3).fit(X).score(X)
+        two_view(**options).set_params(max_epochs=1, learning_rate=1e-6).fit(X).score(X)
+
+
+def test_a_constant_view_is_warned_of():
+    X = normal(40, 6)
+    X[:, 4:] = 3.0
+    with pytest.warns(UserWarning, match="View 2 is constant"):
+        infomax = two_view(views=([0, 1], [4, 5])).fit(X)
+    assert infomax.score(X) == pytest.approx(0, abs=1e-5)
+    with warnings.catch_warnings():  # single columns that are constant do no harm
+        warnings.simplefilter("error", UserWarning)
+        two_view(views=([0, 4], [1, 5])).fit(X)
+
+
 # ---------------------------------------------------------------------------- bad input
 
 
@@ -374,8 +402,8 @@ def test_early_stopping_on_held_out_pairs():
             ValueError,
             r"'inner-product' needs representations of one width.* 2 and 4",
         ),
-        ({"critic": nn.Bilinear(3, 4, 1)}, ValueError, r"critic does not take .* widths 4 and 4"),
-        ({"critic": nn.Bilinear(4, 4, 2)}, ValueError, r"one score per pair"),
+        ({"critic": nn.Bilinear(3, 4, 1)}, ValueError, r"critic .* does not take .*\(4,\) and"),
+        ({"critic": nn.Bilinear(4, 4, 2)}, ValueError, r"critic .* one score each.* \(2, 2\)"),
         (
             {"views": ([0], [1, 2]), "share_encoder": True},
             ValueError,
