@@ -58,6 +58,9 @@ def encode(value, arrays: dict[str, torch.Tensor], where: str):
             "dtype": "object" if value.dtype == object else value.dtype.str,
             "items": [encode(v, arrays, where) for v in value.tolist()],
         }
+    if isinstance(value, slice):
+        ends = [encode(end, arrays, where) for end in (value.start, value.stop, value.step)]
+        return {"kind": "slice", "items": ends}
     if isinstance(value, type) and value.__module__ == "numpy":
         return {"kind": "dtype", "name": value.__name__}
     if type(value).__name__ in TRUSTED and hasattr(value, "_fitted_to_tree"):
@@ -117,6 +120,8 @@ def decode(value, arrays):
         case "labels":
             items = [decode(item, arrays) for item in value["items"]]
             return np.array(items, dtype=value["dtype"])
+        case "slice":
+            return slice(*value["items"])
         case "dtype":
             return getattr(np, value["name"])
         case "object":

@@ -1,19 +1,21 @@
 """How hard an encoder is to invert, and encoders that can be inverted and are of little use."""
 
 import copy
+import math
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.func import jacrev, vmap
 from torch.nn.functional import cross_entropy
 
 from skmi._rows import check_same_length, read_rows
-from skmi.base import seeded_initialization
+from skmi.base import infer_device, seeded_initialization
 from skmi.networks import Layers, RealNVP
 from skmi.training import Player, Trainer
 
@@ -113,7 +115,7 @@ def _encoder_and_rows(transformer, X) -> tuple[nn.Module, Tensor]:
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "encoder_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "classifier_learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "device": [str],
+        "device": [str, torch.device],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,
@@ -129,7 +131,7 @@ def fit_adversarial_invertible(
     batch_size=128,
     encoder_learning_rate=1e-6,
     classifier_learning_rate=1e-4,
-    device="cpu",
+    device="auto",
     random_state=None,
 ):
     r"""An invertible encoder that keeps all information and hides the classes.
@@ -155,6 +157,7 @@ def fit_adversarial_invertible(
         start.
     n_steps : int, default=10000
         Steps of the classifier, of which every ``every``-th is followed by one of the encoder.
+        A few more, if they make up several epochs.
     n_warm_up : int, default=1000
         Steps of the classifier alone, before these.
     every : int, default=10
@@ -163,8 +166,8 @@ def fit_adversarial_invertible(
         Rows of a batch.
     encoder_learning_rate, classifier_learning_rate : float, default=1e-6, 1e-4
         Step sizes of Adam.
-    device : str, default="cpu"
-        Torch device.
+    device : str, default="auto"
+        Torch device; ``"auto"`` is a GPU where there is one.
     random_state : int, RandomState or None, default=None
         Seed.
 
@@ -172,6 +175,11 @@ def fit_adversarial_invertible(
     -------
     nn.Module
         The trained encoder, from tensors of rows to representations, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If `y` are no class labels, or all the same, or if there are fewer rows than a batch.
 
     References
     ----------
@@ -189,22 +197,30 @@ def fit_adversarial_invertible(
     """
     rows = read_rows("X", X, fewest=batch_size)
     check_same_length(X=rows, y=np.asarray(y))
+    check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"y has the one class {classes[0]}, so there is nothing to hide.")
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     x, codes = torch.from_numpy(rows).float().flatten(1), torch.from_numpy(codes)
     with seeded_initialization(seed):
         encoder = RealNVP(x.shape[1]) if encoder is None else copy.deepcopy(encoder)
         width = encoder(x[:2]).shape[1]
         objective = _HideClasses(encoder, nn.Linear(width, len(classes)))
-    n_rows = len(x) // batch_size * batch_size  # of an epoch
     warm_up = [Player("classifier", classifier_learning_rate)]
     both = [*warm_up, Player("encoder", encoder_learning_rate, every=every)]
     for players, n in ((warm_up, n_warm_up), (both, n_steps)):
-        encoder.requires_grad_(len(players) == 2)
-        options = {"batch_size": batch_size, "seed": seed, "device": device, "epoch_rows": n_rows}
-        Trainer(objective, players=players, max_epochs=-(-n * batch_size // n_rows), **options).fit(
-            [x, codes]
-        )
+        encoder.requires_grad_(players is both)
+        n_epochs = math.ceil(n / (len(x) // batch_size))
+        Trainer(
+            objective,
+            players=players,
+            max_epochs=n_epochs,
+            epoch_rows=math.ceil(n / max(1, n_epochs)) * batch_size,
+            batch_size=batch_size,
+            seed=seed,
+            device=infer_device(device),
+        ).fit([x, codes])
     return encoder.cpu().eval()
 
 

@@ -91,6 +91,13 @@ class _KeepRecord(Callback):
         self.estimator._record(net.history)
 
 
+def _are_equal(a, b) -> bool:
+    """Whether two parameters are the same; sequences may hold arrays."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_are_equal, a, b))
+    return a is b or np.array_equal(a, b)
+
+
 class BaseRowModel(BaseNeuralEstimator):
     """Base class of estimators that train networks on rows of any shape.
 
@@ -216,7 +223,7 @@ class BaseRowModel(BaseNeuralEstimator):
         """Complain of parameters that the networks were not built with."""
         now = self._fixed_parameters()
         for name, value in getattr(self, "_built_with", now).items():
-            if now[name] is not value and now[name] != value:
+            if not _are_equal(now[name], value):
                 raise ValueError(
                     f"{name} was {value!r} when the networks were built, and is now "
                     f"{now[name]!r}. Set it back, or fit anew with warm_start=False."

@@ -61,8 +61,9 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         What is made of a row of X. ``"halves"``: the top and bottom of an image, or the first
         and the last columns; of an odd number, the one in the middle belongs to the first.
         ``(columns, columns)``, or more of them: positions, names, masks or slices of columns,
-        without overlap. A callable returns the views of X, as arrays. None: the views are given
-        themselves, ``fit(X1, X2)`` or ``fit([X1, X2, X3])``.
+        without overlap. A callable returns the views of an array, rows (n, p) or images
+        (n, c, h, w). None: the views are given themselves, ``fit(X1, X2)`` or
+        ``fit([X1, X2, X3])``.
     bound : {"infonce", "nwj", "dv", "eta-dv", "jsd", "k-pair"}, default="infonce"
         Bound on the mutual information, with all pairs of rows of a batch.
     critic : str or nn.Module, default="bilinear"
@@ -119,8 +120,9 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
 
     Notes
     -----
-    InfoNCE is at most the logarithm of the number of rows of a batch, 4.85 nats of 128. Near it
-    there is little left to learn from: raise ``batch_size``.
+    InfoNCE is at most the logarithm of the number of rows of a batch, 4.85 nats of 128. Within a
+    nat of it there is a warning: the information may be far higher, and values hardly tell
+    settings apart. The representation may still improve, and does so on MNIST.
 
     References
     ----------
@@ -659,6 +661,8 @@ def _columns_of_views(views: Sequence, rows: np.ndarray, names) -> list[np.ndarr
     owners: dict[int, int] = {}
     for i, columns in enumerate(positions, start=1):
         for column in columns.tolist():
+            if owners.get(column) == i:
+                raise ValueError(f"view {i} has column {column} twice. Name it once.")
             if column in owners:
                 raise ValueError(
                     f"views {owners[column]} and {i} overlap: both have column {column}, which "

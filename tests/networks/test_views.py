@@ -155,3 +155,26 @@ def test_adversarial_encoder_can_be_inverted_and_hides_the_classes():
     assert accuracy(Z.numpy()) < accuracy(X) - 0.05
     with pytest.raises(ValueError, match="same number of rows"):
         fit_adversarial_invertible(X, y[:-1])
+    with pytest.raises(ValueError, match="Unknown label type"):
+        fit_adversarial_invertible(X, X[:, 3] + 0.5 * X[:, 10])
+    with pytest.raises(ValueError, match="the one class 4"):
+        fit_adversarial_invertible(X, np.full(len(X), 4))
+
+
+@pytest.mark.parametrize(("n_warm_up", "n_steps"), [(0, 7), (3, 40), (25, 11)])
+def test_steps_of_the_adversaries(n_warm_up, n_steps):
+    calls = []
+
+    class Counted(RealNVP):
+        def forward(self, x):
+            calls.append(torch.is_grad_enabled())
+            return super().forward(x)
+
+    options = {"n_warm_up": n_warm_up, "n_steps": n_steps, "every": 5, "batch_size": 16}
+    X, y = normal(100, 4).numpy(), np.arange(100) % 3  # 6 steps an epoch
+    fit_adversarial_invertible(X, y, encoder=Counted(4, 2, (8,)), **options, random_state=0)
+    calls = calls[1:]  # a look at the width
+    # as many as are asked for, but for less than one for each epoch
+    classifier, encoder = calls.count(False), calls.count(True)
+    assert 0 <= classifier - (n_warm_up + n_steps) <= (n_warm_up + n_steps) / 6
+    assert abs(encoder - n_steps / 5) <= 1.5

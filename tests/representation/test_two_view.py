@@ -1,5 +1,6 @@
 """Two-view InfoMax: what it climbs, how views are made, what it recovers, and conventions."""
 
+import copy
 import itertools
 import math
 import pickle
@@ -314,11 +315,13 @@ def test_same_seed_same_bits_and_global_generators_left_alone(digits):
         {"views": None, "share_encoder": True},
         {"views": ([0, 1], [2, 3], [4, 5]), "bound": "eta-dv"},
         {"encoder": ("realnvp", "mlp")},
+        {"views": (slice(2), slice(None, 2, -1))},
+        {"views": (np.arange(6) < 3, ["x3", "x4"])},
     ],
 )
 def test_saved_pickled_and_trained_further(options, tmp_path):
-    X = normal(40, 6)
-    data = (X, X[:, ::-1].copy()) if "share_encoder" in options else (X,)
+    X = pd.DataFrame(normal(40, 6), columns=[f"x{i}" for i in range(6)])
+    data = (X, -X) if "share_encoder" in options else (X,)
     infomax = two_view(**options).fit(*data)
     infomax.save(tmp_path / "infomax.safetensors")
     loaded = TwoViewInfoMaxTransformer.load(tmp_path / "infomax.safetensors")
@@ -326,9 +329,12 @@ def test_saved_pickled_and_trained_further(options, tmp_path):
         np.testing.assert_array_equal(other.transform(X), infomax.transform(X))
         assert other.score(*data) == pytest.approx(infomax.score(*data), abs=1e-6)
         assert len(other.partial_fit(*data).history_) == 3
+        with pytest.raises(ValueError, match="critic was 'bilinear' when"):
+            pickle.loads(pickle.dumps(infomax)).set_params(critic="concat").partial_fit(*data)
     step = two_view(**options).partial_fit(*data).partial_fit(*data)
     np.testing.assert_allclose(step.transform(X), infomax.transform(X), atol=1e-5)
-    warm = two_view(**options, warm_start=True, max_epochs=1).fit(*data).fit(*data)
+    warm = two_view(**options, warm_start=True, max_epochs=1).fit(*data)
+    warm.set_params(views=copy.deepcopy(warm.views)).fit(*data)
     np.testing.assert_allclose(warm.transform(X), infomax.transform(X), atol=1e-5)
 
 
@@ -377,6 +383,7 @@ def test_a_constant_view_is_warned_of():
     [
         ({"views": ([0, 1], [1, 2])}, ValueError, r"views 1 and 2 overlap: both have column 1"),
         ({"views": ([0, 1], [2, -6])}, ValueError, r"views 1 and 2 overlap: both have column 0"),
+        ({"views": ([0, 1], [2, 3, 2])}, ValueError, r"view 2 has column 2 twice"),
         ({"views": ([0, 1], [])}, ValueError, r"view 2 is empty"),
         ({"views": (slice(0, 0), [1])}, ValueError, r"view 1 is empty"),
         ({"views": ([0], [6])}, ValueError, r"view 2 has column 6, but X has 6 feature"),
