@@ -239,17 +239,14 @@ class BaseRowModel(BaseNeuralEstimator):
             self._built_with = self._fixed_parameters()
             self._training_state, self.history_ = None, []
         tensor, indices, held_out = self._scale(rows), torch.arange(len(rows)), None
-        n_stop = 0
-        if epochs is None and self.patience is not None:
-            n_stop = count_stop_rows(len(rows), self.validation_fraction)
-            if n_stop < FEWEST_STOP_ROWS:
-                warn(
-                    f"validation_fraction={self.validation_fraction} of {len(rows)} rows leaves "
-                    f"fewer than {FEWEST_STOP_ROWS} to tell when to stop: training goes on for "
-                    f"max_epochs={self.max_epochs}. Raise it, or set patience=None.",
-                    UserWarning,
-                )
-                n_stop = 0
+        n_stop = 0 if epochs is not None else self._count_stop_rows(len(rows))
+        if epochs is None and self.patience is not None and not n_stop:
+            warn(
+                f"validation_fraction={self.validation_fraction} of {len(rows)} rows leaves "
+                f"fewer than {FEWEST_STOP_ROWS} to tell when to stop: training goes on for "
+                f"max_epochs={self.max_epochs}. Raise it, or set patience=None.",
+                UserWarning,
+            )
         if n_stop:
             order = torch.from_numpy(np.random.default_rng(self.seed_).permutation(len(rows)))
             stop, indices = order[:n_stop], order[n_stop:]
@@ -280,6 +277,13 @@ class BaseRowModel(BaseNeuralEstimator):
                 ConvergenceWarning,
             )
         return self
+
+    def _count_stop_rows(self, n_rows: int) -> int:
+        """How many rows of so many `fit` holds out to tell when to stop."""
+        if self.patience is None:
+            return 0
+        n_stop = count_stop_rows(n_rows, self.validation_fraction)
+        return n_stop if n_stop >= FEWEST_STOP_ROWS else 0
 
     def _record(self, history) -> None:
         past = len(self.history_)
@@ -362,6 +366,13 @@ class BaseRowModel(BaseNeuralEstimator):
                 raise ValueError(
                     f"X has {X.ndim} dimensions, but takes rows (n, p), images (n, h, w) or "
                     "(n, c, h, w), or sequences (n, c, l)."
+                )
+            if X.ndim == 4 and X.shape[1] == X.shape[2] > 4 >= X.shape[3]:
+                warn(
+                    f"X has rows of shape {X.shape[1:]}, which are taken as {X.shape[1]} channels "
+                    f"of {X.shape[2]} x {X.shape[3]} pixels. Channels come first: use "
+                    "X.transpose(0, 3, 1, 2) if they are last.",
+                    UserWarning,
                 )
             return X[:, None] if X.ndim == 3 and not self._sequences else X
         shape = tuple(int(size) for size in self.image_shape)

@@ -394,8 +394,15 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
             )
 
     def _prepare(self, X, y, *, reset):
+        shape = getattr(y, "shape", ())
+        if self.views is not None and len(shape) > 1 and shape[1] > 1:
+            warn(
+                f"y has shape {tuple(shape)} and is not used: views={_shown(self.views)} makes all "
+                "views of X. Set views=None if y is the second view.",
+                UserWarning,
+            )
         (rows,) = super()._prepare(X, y, reset=reset)
-        size = min(self.batch_size, len(rows))
+        size = self._rows_of_batch(len(rows))
         contrastive = get_bound(self.bound).contrastive
         if self.target is not None and contrastive and self.target >= math.log(size):
             raise ValueError(
@@ -406,10 +413,14 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
             )
         return (rows,)
 
+    def _rows_of_batch(self, n_rows: int) -> int:
+        """How many rows a batch has in `fit`."""
+        return min(self.batch_size, n_rows - self._count_stop_rows(n_rows))
+
     def _train(self, rows, *, go_on, epochs):
         super()._train(rows, go_on=go_on, epochs=epochs)
         if epochs is None:
-            self._warn_of_saturation(self.history_[-1], min(self.batch_size, len(rows)))
+            self._warn_of_saturation(self.history_[-1], self._rows_of_batch(len(rows)))
         return self
 
     def _warn_of_saturation(self, terms: dict[str, float], n_rows: int) -> None:
@@ -511,6 +522,11 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
     def _read_views(self, X, y, reset: bool) -> list[np.ndarray]:
         if self.views is None:
             return self._read_given_views(X, y, reset)
+        if _is_list(X) and len(X) < 4:
+            raise ValueError(
+                f"X is a list of {len(X)} arrays, but views={_shown(self.views)} makes the views "
+                "of one array. Set views=None to give the views themselves."
+            )
         rows = super()._validate(X, reset=reset)
         if isinstance(self.views, str):
             return _halves(rows)
@@ -528,8 +544,9 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         given = list(X) if _is_list(X) and y is None else [X, y]
         if any(view is None for view in given):
             raise ValueError(
-                "views=None needs the views themselves: fit(X1, X2), or fit([X1, X2, X3]). Say "
-                "views='halves' or views=(columns, columns) to make them of X."
+                "views=None needs the views themselves: fit(X1, X2), or fit([X1, X2, X3]); a "
+                "column has shape (n, 1). Say views='halves' or views=(columns, columns) to make "
+                "them of X."
             )
         if not given:
             raise ValueError("X is an empty list of views.")
@@ -542,16 +559,17 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
 
     def _fit_scale(self, rows):
         ends = np.cumsum([math.prod(shape) for shape in self.view_shapes_])
-        parts = []
+        parts, constant = [], []
         for part, shape in zip(np.split(rows, ends[:-1], axis=1), self.view_shapes_, strict=True):
             values = location_and_scale(part.reshape(len(rows), *shape))
             parts.append([np.broadcast_to(value, shape).ravel() for value in values])
-            if is_constant(*values, rows.dtype).all():
-                warn(
-                    f"View {len(parts)} is constant: it has no information about the others (0 "
-                    "nats). Choose other views.",
-                    UserWarning,
-                )
+            constant.append(is_constant(*values, rows.dtype).all())
+        if any(constant) and not all(constant):
+            warn(
+                f"View {constant.index(True) + 1} is constant: it carries no information about "
+                "others (0 nats). Choose other views.",
+                UserWarning,
+            )
         location, scale = (np.concatenate(values) for values in zip(*parts, strict=True))
         self._keep_scale(location, scale, rows.dtype)
 
@@ -620,6 +638,9 @@ def _flat(rows: np.ndarray) -> np.ndarray:
 
 def _read_view(view, name: str) -> np.ndarray:
     """A view as rows of a shape that networks see."""
+    shape = tuple(getattr(view, "shape", ()))
+    if 0 in shape:
+        raise ValueError(f"{name} is empty: it has shape {shape}.")
     options = {"ensure_2d": False, "allow_nd": True, "dtype": "numeric"}
     rows = in_working_dtype(check_array(view, input_name=name, **options))
     return rows[:, None] if rows.ndim in (1, 3) else rows  # a column; images of one channel

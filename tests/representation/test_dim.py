@@ -640,6 +640,8 @@ def test_channels_come_first():
     X = np.random.default_rng(0).random((20, 16, 16, 3))
     with pytest.raises(ValueError, match=r"Channels come first: use X\.transpose\(0, 3, 1, 2\)"):
         DIMTransformer(image_shape=(3, 16, 16), **QUICK).fit(X)
+    with pytest.warns(UserWarning, match=r"16 channels of 16 x 3 pixels. Channels come first"):
+        DIMTransformer(encoder="mlp", **QUICK).fit(X)
 
 
 def test_columns_far_from_zero_keep_their_digits():

@@ -200,6 +200,8 @@ def test_labels_are_ignored_where_x_holds_both_views(digits):
     infomax = two_view().fit(X, y)
     np.testing.assert_array_equal(infomax.transform(X), two_view().fit_transform(X, y))
     assert infomax.score(X, y) == infomax.score(X)
+    with pytest.warns(UserWarning, match=r"y has shape \(300, 8, 8\) and is not used.*views=None"):
+        infomax.fit(X, X)
     with pytest.raises(ValueError, match="transform takes no second argument"):
         infomax.transform(X, X)
 
@@ -393,6 +395,11 @@ def test_a_constant_view_is_warned_of():
         ({"views": ([0, 1],)}, ValueError, r"views must be at least two, got 1"),
         ({"views": lambda X: X}, TypeError, r"views must return a list or tuple"),
         ({"views": lambda X: (X, X[1:])}, ValueError, r"X and view 2 must have the same number"),
+        (
+            {"views": lambda X: (X, X[:, :0])},
+            ValueError,
+            r"view 2 is empty: .*\(40, 0\)",
+        ),
         ({"views": None}, ValueError, r"views=None needs the views themselves"),
         ({"views": "thirds"}, ValueError, r"'views' parameter"),
         ({"target": 4.0}, ValueError, r"batches of 40 rows.*log\(40\) = 3.69.*more than 55"),
@@ -441,6 +448,10 @@ def test_bad_data():
         two_view().fit(X[:3])
     with pytest.raises(ValueError, match="image_shape is for views that are made of X"):
         two_view(views=None, image_shape=(2, 3)).fit(X, X)
+    with pytest.raises(ValueError, match=r"list of 2 arrays.*Set views=None"):
+        two_view().fit([X, X])
+    with pytest.raises(ValueError, match=r"target=4.5 is out of reach: with batches of 80 rows"):
+        two_view(target=4.5, patience=2, validation_fraction=0.2).fit(normal(100, 6))
     fitted = two_view(views=None).fit(X, X[:, :2])
     with pytest.raises(ValueError, match=r"was fitted on rows of shapes \[\(6,\), \(2,\)\]"):
         fitted.transform(X, X[:, :3])
