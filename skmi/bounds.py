@@ -328,7 +328,8 @@ class Bound:
 
         With `has_eta`, up to ``eta``, the one normaliser of all pairs.
         """
-        joint, product = joint + self.offset, product + self.offset
+        if self.offset:
+            joint, product = joint + self.offset, product + self.offset
         if eta is None:
             value = self.value(joint, product)
             return value, value if self.nats is self.value else self.nats(joint, product)

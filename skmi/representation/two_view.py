@@ -609,15 +609,15 @@ class PairsObjective(EncoderObjective):
 
     def _terms(self, x, generator):
         z = [self.encoder(i)(view) for i, view in enumerate(self.split(x))]
-        loss, terms = x.new_zeros(()), {}
+        losses, terms = [], {}
         for number, (i, j) in enumerate(self.pairs):
             scores = self.model["critics"][number].matrix(z[i], z[j])
             eta = self.model["etas"][number] if self.bound.has_eta else None
             value, nats = self.bound.value_and_nats(*split_matrix(scores), eta)
-            loss = loss + (-value if self.target is None else (nats - self.target).abs())
+            losses.append(-value if self.target is None else (nats - self.target).abs())
             name = "information" if len(self.pairs) == 1 else f"information_{i + 1}_{j + 1}"
             terms[name] = nats.detach()
-        return None, loss, terms
+        return None, sum(losses), terms
 
 
 # -------------------------------------------------------------------------------- views
