@@ -58,8 +58,8 @@ for epoch in range(1, 101):
 
 # %%
 # The condition numbers grow about sixfold: raising the bound does not keep the encoder well
-# conditioned. The accuracy gains two hundredths, not much
-# more than its standard error of 0.015 on 600 images.
+# conditioned. The accuracy gains two hundredths, not much more than its standard error of 0.015 on
+# 600 images.
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
 axes[0].plot(epochs, bounds, "o-")

@@ -91,9 +91,9 @@ def split_matrix(scores_BB: Tensor) -> tuple[Tensor, Tensor]:
     return joint, runs[:, :-1].reshape(n_rows, n_rows - 1, *parts)
 
 
-def is_saturated(nats: float, ceiling: float) -> bool:
+def is_saturated(nats: float, ceiling: float, within: float = 1.0) -> bool:
     """Whether an estimate is near the largest that can be certified, the logarithm of a count."""
-    return nats > max(ceiling - 1, ceiling / 2)
+    return nats > max(ceiling - within, ceiling / 2)
 
 
 def straight_through(value: Tensor, surrogate: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from skmi._normal import kl_to_standard_normal, normal_log_density
 from skmi._rows import check_same_length, read_rows
+from skmi.bounds import is_saturated
 from skmi.exceptions import SaturationWarning, warn
 from skmi.information._mutual_info import mutual_info
 
@@ -340,7 +341,7 @@ def latent_mutual_information(
             "them out, or set method='neural'."
         )
     value, ceiling = mixture_information(means, stds, n_draws, random_state), math.log(len(means))
-    if value > ceiling - SATURATED:
+    if is_saturated(value, ceiling, within=SATURATED):
         warn(
             f"I = {value:.2f} nats is all that {len(means)} rows can show, log n = {ceiling:.2f}: "
             "the latent variables tell every row from the others. Use more rows, and compare "

@@ -33,6 +33,8 @@ __all__ = ["TwoViewInfoMaxTransformer"]
 
 #: Bounds whose loss is minus their value, of the scores alone or with one eta.
 TWO_VIEW_BOUNDS = ("infonce", "nwj", "dv", "eta-dv", "jsd", "k-pair")
+#: Nats below its ceiling from which a contrastive bound leaves little to climb.
+NEAR = 0.5
 #: Hidden units of a critic: what makes a separable and a concat critic equally large in the paper.
 CRITIC_WIDTHS = {"separable": 100, "concat": 200}
 
@@ -120,9 +122,9 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
 
     Notes
     -----
-    InfoNCE is at most the logarithm of the number of rows of a batch, 4.85 nats of 128. Within a
-    nat of it there is a warning: the information may be far higher, and values hardly tell
-    settings apart. The representation may still improve, and does so on MNIST.
+    InfoNCE is at most the logarithm of the number of rows of a batch, 4.85 nats of 128. Within
+    half a nat of it there is a warning: little is left to learn from such batches, the information
+    may be far higher, and values hardly tell settings apart.
 
     References
     ----------
@@ -428,11 +430,11 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         if self.target is not None or not get_bound(self.bound).contrastive:
             return
         nats = max(value for name, value in terms.items() if "information" in name)
-        if is_saturated(nats, math.log(n_rows)):
+        if is_saturated(nats, math.log(n_rows), within=NEAR):
             warn(
                 f"bound={self.bound!r} is {nats:.2f} nats, and with batches of {n_rows} rows it "
-                f"never exceeds log({n_rows}) = {math.log(n_rows):.2f}: the information may be far "
-                "higher, and score hardly tells settings apart. Raise batch_size.",
+                f"never exceeds log({n_rows}) = {math.log(n_rows):.2f}: little is left to learn "
+                "from them, and the information may be far higher. Raise batch_size.",
                 SaturationWarning,
             )
 
