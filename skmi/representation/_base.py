@@ -367,7 +367,7 @@ class BaseRowModel(BaseNeuralEstimator):
                     f"X has {X.ndim} dimensions, but takes rows (n, p), images (n, h, w) or "
                     "(n, c, h, w), or sequences (n, c, l)."
                 )
-            if X.ndim == 4 and X.shape[1] == X.shape[2] > 4 >= X.shape[3]:
+            if X.ndim == 4 and min(X.shape[1:3]) > 4 >= X.shape[3]:
                 warn(
                     f"X has rows of shape {X.shape[1:]}, which are taken as {X.shape[1]} channels "
                     f"of {X.shape[2]} x {X.shape[3]} pixels. Channels come first: use "
