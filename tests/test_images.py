@@ -54,6 +54,9 @@ def test_bad_files(tmp_path, load):
     np.savez(tmp_path / "other.npz", X=np.zeros(3))
     with pytest.raises(ValueError, match=r"has no array '.*'; it has \['X'\]"):
         load(tmp_path / "other.npz")
+    np.save(tmp_path / "single.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"single array; an .npz file has \['.*y_test'"):
+        load(tmp_path / "single.npy")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nowhere.npz")
 

@@ -97,6 +97,8 @@ def load_cifar10(path: str | Path | None = None, *, data_home: str | Path | None
 
 def _open(path, names):
     file = np.load(path)
+    if isinstance(file, np.ndarray):
+        raise ValueError(f"path={str(path)!r} holds a single array; an .npz file has {names}.")
     missing = [name for name in names if name not in file]
     if missing:
         raise ValueError(f"path={str(path)!r} has no array {missing[0]!r}; it has {file.files}.")
