@@ -253,6 +253,9 @@ class BaseRowModel(BaseNeuralEstimator):
             held_out = self._batch_tensors(tensor[stop], stop, *(t[stop] for t in targets))
             tensor = tensor[indices]
         batch_size = min(self._setting("batch_size"), len(tensor))
+        options = self._trainer_options()
+        if epochs is not None:
+            options["averaging"] = 0.0  # averages span one call only
         trainer = self._run_trainer(
             self.objective_,
             self._batch_tensors(tensor, indices, *(t[indices] for t in targets)),
@@ -268,7 +271,7 @@ class BaseRowModel(BaseNeuralEstimator):
             tolerance=self.tolerance,
             advice=self._advice,
             seed=self.seed_,
-            **self._trainer_options(),
+            **options,
         )
         if n_stop and not trainer.stopped_early_:
             warn(

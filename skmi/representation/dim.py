@@ -38,6 +38,7 @@ PRESETS = {
         "batch_size": 64,
         "n_local_samples": None,
         "occlusion": False,
+        "averaging": 0.0,
         "discriminator_widths": (1000, 200),
     }
 }
@@ -132,6 +133,9 @@ class DIMTransformer(BaseRepresentation):
         Step size of Adam.
     betas : tuple of float, default=(0.9, 0.999)
         Adam's decay rates.
+    averaging : float, default=0.99
+        Decay of the moving average of the weights, which is kept after `fit`: encoder and
+        adversary circle around one another. 0: none, as in `partial_fit`.
     validation_fraction : float, default=0.1
         Part of the rows that tells when to stop, if there is `patience`.
     patience : int or None, default=None
@@ -154,8 +158,8 @@ class DIMTransformer(BaseRepresentation):
         Whether `fit` goes on with the fitted networks.
     preset : {None, "paper"}, default=None
         ``"paper"`` has the published ``critic_width``, ``global_critic``, ``encoder_width``,
-        ``learning_rate``, ``betas``, ``n_local_samples``, ``occlusion`` (none) and widths of
-        the adversary in place of the defaults (what is set otherwise is kept), scales inputs
+        ``learning_rate``, ``betas``, ``n_local_samples``, ``occlusion`` and ``averaging`` (none),
+        and widths of the adversary in place of the defaults (what is set otherwise is kept), scales inputs
         to [-1, 1], and ends in a sigmoid. The critics have no normalisation of their own,
         which the authors' code has. Meant for a GPU.
 
@@ -221,6 +225,7 @@ class DIMTransformer(BaseRepresentation):
         "score_scale": [Interval(Real, 0, None, closed="neither")],
         "score_clip": [None, Interval(Real, 0, None, closed="neither")],
         "score_penalty": [Interval(Real, 0, None, closed="left")],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
         "preset": [None, StrOptions(set(PRESETS))],
     }
 
@@ -254,6 +259,7 @@ class DIMTransformer(BaseRepresentation):
         batch_size=64,
         learning_rate=2e-3,
         betas=(0.9, 0.999),
+        averaging=0.99,
         validation_fraction=0.1,
         patience=None,
         tolerance=1e-3,
@@ -292,6 +298,7 @@ class DIMTransformer(BaseRepresentation):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.betas = betas
+        self.averaging = averaging
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.tolerance = tolerance
@@ -324,7 +331,11 @@ class DIMTransformer(BaseRepresentation):
             )
 
     def _trainer_options(self):
-        return {"precision": self.precision, "compile": self.compile}
+        return {
+            "precision": self.precision,
+            "compile": self.compile,
+            "averaging": self._setting("averaging"),
+        }
 
     def _fit_scale(self, rows):
         return self._fit_range(rows) if self.preset == "paper" else super()._fit_scale(rows)

@@ -389,7 +389,7 @@ def test_encoder_of_ones_own(digits):
 
 def test_training_can_go_on(digits):
     X, _ = digits
-    options = {"image_shape": (8, 8), **QUICK}
+    options = {"image_shape": (8, 8), "averaging": 0.0, **QUICK}
     whole = DIMTransformer(**options).fit(X)
     step = DIMTransformer(**options)
     for _ in range(2):
@@ -399,6 +399,19 @@ def test_training_can_go_on(digits):
     warm = DIMTransformer(**options, warm_start=True).fit(X)
     first = warm.evaluate(X)["local"]
     assert len(warm.fit(X).history_) == 4 and warm.evaluate(X)["local"] > first
+
+
+def test_weights_are_averaged_over_the_steps(digits):
+    """One step an epoch: the average of two is a tenth of the first and the rest of the second."""
+    X = digits[0][:64]
+    options = {"image_shape": (8, 8), **QUICK, "max_epochs": 2, "batch_size": 64}
+    parts, weights = DIMTransformer(**options), []
+    for _ in range(2):  # without averages
+        parts.partial_fit(X)
+        weights.append([w.clone() for w in parts.encoder_.parameters()])
+    averages = DIMTransformer(**options).fit(X).encoder_.parameters()
+    for average, first, second in zip(averages, *weights, strict=True):
+        torch.testing.assert_close(average, 0.1 * first + 0.9 * second, atol=1e-6, rtol=1e-4)
 
 
 def test_same_seed_same_result_and_global_generator_left_alone(digits):
