@@ -1,6 +1,7 @@
 """The information bottleneck: a classifier whose representation forgets what it does not need."""
 
 import copy
+import math
 from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
 
@@ -21,7 +22,7 @@ from skmi._supervised import read_classes
 from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
 from skmi.bounds import get_bound
 from skmi.critics import ConcatCritic
-from skmi.evaluation._latent import mixture_information
+from skmi.evaluation._latent import mixture_information, sampled_information
 from skmi.exceptions import ConvergenceWarning, warn
 from skmi.networks import Encoder
 from skmi.networks.vae import VAE_ENCODERS, make_vae_encoder
@@ -40,10 +41,14 @@ __all__ = ["InformationBottleneckClassifier"]
 INFORMATION_BOUNDS = ("dv", "eta-dv", "infonce", "nwj")
 #: How far, in nats, what the critic finds may fall short of what the classifier reads.
 LOOSE = 0.1
+#: Rows that the critic compares at once to tell.
+CRITIC_ROWS = 8192
 #: Smallest standard deviation of Gaussian codes.
 SMALLEST_STD = 1e-6
-#: Rows that are compared at once, and draws from their codes, for `compression_`.
-COMPRESSION_ROWS, COMPRESSION_DRAWS = 8192, 2000
+#: Rows that are compared at most for `compression_`, and draws of codes that it is the mean over.
+COMPRESSION_ROWS, COMPRESSION_DRAWS = 4096, 2000
+#: Draws of the codes of each row, where they tell the density.
+DENSITY_DRAWS = 16
 
 
 class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
@@ -135,10 +140,10 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     class_prior_ : ndarray of shape (n_classes,)
         Their frequencies in the rows of `fit`, or of the first `partial_fit`.
     compression_ : float
-        I(X; Z) of the rows that were fitted, in nats. With Gaussian noise, whatever the bound, by
-        the densities: the information between N rows, each as likely as the other, and their
-        codes (`skmi.evaluation.latent_mutual_information`), at most log N. With other noise, what
-        the critic certifies at the end of training, and NaN if there is none (``beta=0``).
+        I(X; Z) of the rows that were fitted, in nats, whatever the bound: the information between
+        N of them, at most 4096, each as likely as the other, and their codes, at most log N. With
+        Gaussian noise by the densities (`skmi.evaluation.latent_mutual_information`), with other
+        noise a lower bound, by normal densities that are fitted to draws of the codes of each row.
     encoder_ : nn.Module
         The fitted encoder with its noise, from scaled rows to codes.
     history_ : list of dict
@@ -165,8 +170,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     and noise of the critic are those of [1]_, Table 15, by default.
 
     A lower bound that is lowered is no guarantee: the encoder may hide from the critic what it
-    keeps. With Gaussian noise ``compression_`` tells, and with any noise a warning, if the codes
-    say more of the classes than all that the critic finds. The critic needs many steps; on small
+    keeps. ``compression_``, which does not ask the critic, tells, and a warning, if the codes say
+    more of the classes than all that the critic finds. The critic needs many steps; on small
     data raise ``n_critic``. No bound but ``"vib"`` shows much more than the logarithm of the
     number of rows of a batch.
 
@@ -373,7 +378,10 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
 
     def _train(self, rows, codes, *, go_on, epochs):
         super()._train(rows, codes, go_on=go_on, epochs=epochs)
-        self._measure_compression(self._scale(rows), codes, warn_if_loose=epochs is None)
+        rows = self._scale(rows)
+        self.compression_ = self._measure_compression(rows)
+        if self._has_critic and epochs is None:
+            self._warn_if_misled(rows, codes)
         return self
 
     @property
@@ -426,25 +434,35 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
 
         return self._read_encoder(make, shape, n_outputs, meaning)
 
-    def _measure_compression(self, rows: Tensor, codes: Tensor, *, warn_if_loose: bool) -> None:
-        self.compression_ = float("nan")
-        if self._has_critic:
-            batch_size = self.batch_size if self.bound == "infonce" else COMPRESSION_ROWS
-            terms = self._terms_of(rows, codes, batch_size=batch_size)
-            self.compression_ = terms["information"]
-            relevance = entropy(np.bincount(codes)) - terms["cross_entropy"]
-            if warn_if_loose and self.compression_ < relevance - LOOSE:
-                warn(
-                    f"The critic finds {self.compression_:.2f} nats in the codes, but the "
-                    f"classifier reads {relevance:.2f} of the classes in them: it has learned too "
-                    "little, or is misled by the encoder. Lower beta or learning_rate, raise "
-                    "n_critic or critic_learning_rate, set critic_noise=(0, 0), or use "
-                    "bound='vib'.",
-                    ConvergenceWarning,
-                )
+    def _measure_compression(self, rows: Tensor) -> float:
+        """The information between rows, each as likely as the other, and their codes."""
+        rng = np.random.default_rng(self.seed_)
+        rows = rows[rng.permutation(len(rows))[:COMPRESSION_ROWS]]
         if self.encoder_noise == "gaussian":
             means, stds = (values.astype(np.float64) for values in self._posterior(rows))
-            self.compression_ = mixture_information(means, stds, COMPRESSION_DRAWS, self.seed_)
+            return mixture_information(means, stds, COMPRESSION_DRAWS, self.seed_)
+        n_fresh = math.ceil(COMPRESSION_DRAWS / len(rows))
+        generator = torch.Generator(self.device_).manual_seed(self.seed_)
+        draws = [self._draw_codes(rows, generator) for _ in range(DENSITY_DRAWS + n_fresh)]
+        codes = np.stack(draws).astype(np.float64)
+        chosen = rng.permutation(n_fresh * len(rows))[:COMPRESSION_DRAWS]
+        fresh = codes[DENSITY_DRAWS:].reshape(-1, self.n_components)[chosen]
+        return sampled_information(codes[:DENSITY_DRAWS], fresh, chosen % len(rows))
+
+    def _warn_if_misled(self, rows: Tensor, codes: Tensor) -> None:
+        """Complain of a critic that finds less in the codes than the classifier reads."""
+        batch_size = self.batch_size if self.bound == "infonce" else CRITIC_ROWS
+        terms = self._terms_of(rows, codes, batch_size=batch_size)
+        relevance = entropy(np.bincount(codes)) - terms["cross_entropy"]
+        if terms["information"] < relevance - LOOSE:
+            warn(
+                f"The critic finds {terms['information']:.2f} nats in the codes, but the "
+                f"classifier reads {relevance:.2f} of the classes in them: it has learned too "
+                "little, or is misled by the encoder. Lower beta or learning_rate, raise "
+                "n_critic or critic_learning_rate, set critic_noise=(0, 0), or use "
+                "bound='vib'.",
+                ConvergenceWarning,
+            )
 
     # ------------------------------------------------------------ using the networks
 
@@ -515,11 +533,13 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         """
         rows = self.encoder_rows(X)
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+        return self._draw_codes(rows, torch.Generator(self.device_).manual_seed(seed))
+
+    @torch.no_grad()
+    def _draw_codes(self, rows: Tensor, generator: torch.Generator) -> np.ndarray:
         encoder = copy.deepcopy(self.encoder_).to(self.device_)
-        generator = torch.Generator(self.device_).manual_seed(seed)
-        with torch.no_grad():
-            parts = (part.to(self.device_) for part in rows.split(EVALUATION_ROWS))
-            return torch.cat([encoder.sample(part, generator).cpu() for part in parts]).numpy()
+        parts = (part.to(self.device_) for part in rows.split(EVALUATION_ROWS))
+        return torch.cat([encoder.sample(part, generator).cpu() for part in parts]).numpy()
 
     @available_if(lambda self: self.encoder_noise == "gaussian")
     def posterior(self, X):

@@ -12,12 +12,18 @@ from torch.nn.functional import mse_loss, softplus
 from skmi.base import apply_in_batches, check_widths
 from skmi.bounds import jsd
 from skmi.critics import make_critic
-from skmi.generative._base import INFORMATION_BOUNDS, AdversarialMixin, checked_copy, draw_latents
+from skmi.generative._base import (
+    INFORMATION_BOUNDS,
+    AdversarialMixin,
+    AdversarialObjective,
+    checked_copy,
+    draw_latents,
+)
 from skmi.generative.gan import add_information
-from skmi.networks import ENCODERS, make_encoder
+from skmi.networks import ENCODERS, Encoder, make_encoder
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_gan_encoder
 from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
-from skmi.representation._objective import InformationCritic, Objective
+from skmi.representation._objective import InformationCritic
 from skmi.representation._vae_objective import split_posterior
 
 __all__ = ["ALITransformer", "BiGANTransformer"]
@@ -78,7 +84,12 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         (height, width) or (channels, height, width) of images that come as flat rows.
     n_discriminator, n_critic : int, default=1
         Steps of the discriminators and of the critic on each batch.
-    max_epochs, batch_size, learning_rate, betas, device, random_state, verbose, warm_start
+    max_epochs, batch_size, learning_rate, betas
+        As in `MIGAN`.
+    averaging : float, default=0.0
+        Decay of the moving average of encoder and decoder over their steps, which is then what is
+        used; 0 is none.
+    device, random_state, verbose, warm_start
         As in `MIGAN`.
 
     Attributes
@@ -145,6 +156,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         "width": [Interval(Integral, 1, None, closed="left")],
         "n_discriminator": [Interval(Integral, 1, None, closed="left")],
         "n_critic": [Interval(Integral, 1, None, closed="left")],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
     }
 
     prior = "gaussian"
@@ -175,6 +187,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         batch_size=100,
         learning_rate=1e-4,
         betas=(0.5, 0.999),
+        averaging=0.0,
         device="auto",
         random_state=None,
         verbose=0,
@@ -203,6 +216,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.betas = betas
+        self.averaging = averaging
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -230,6 +244,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
             cycle_weight=self.cycle_weight,
             mi_weight=self.mi_weight,
             adaptive_clipping=self.adaptive_clipping,
+            averaging=self.averaging,
         )
 
     def _make_encoder(self, shape):
@@ -266,6 +281,11 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         return check_widths("discriminator_hidden", self.discriminator_hidden)
 
     # ------------------------------------------------------------ using the networks
+
+    @property
+    def encoder_(self) -> Encoder:
+        """The fitted encoder, from scaled rows to `skmi.networks.encoders.Layers`."""
+        return self.objective_.kept["encoder"]
 
     @property
     def decoder_(self) -> nn.Module:
@@ -358,7 +378,7 @@ class BiGANTransformer(ALITransformer):
     # what the family's other member sets
     mi_weight, bound, adaptive_clipping, critic = 0.0, "dv", True, "auto"
     cycle, cycle_weight, stochastic = None, 1.0, False
-    critic_hidden, n_critic = (400, 400, 400), 1
+    critic_hidden, n_critic, averaging = (400, 400, 400), 1, 0.0
 
     def __init__(
         self,
@@ -402,7 +422,7 @@ class BiGANTransformer(ALITransformer):
         self.warm_start = warm_start
 
 
-class ALIObjective(Objective):
+class ALIObjective(AdversarialObjective):
     """The losses of encoder and decoder, of the discriminators against them, and of a critic.
 
     Parameters
@@ -423,6 +443,8 @@ class ALIObjective(Objective):
         Weights of the cycle and of the information.
     adaptive_clipping : bool
         Whether the gradient of the information is kept below that of the rest.
+    averaging : float
+        Of encoder and decoder.
     """
 
     def __init__(
@@ -437,9 +459,10 @@ class ALIObjective(Objective):
         cycle_weight: float,
         mi_weight: float,
         adaptive_clipping: bool,
+        averaging: float,
     ):
-        super().__init__()
-        self.model, self.discriminator = model, discriminators
+        super().__init__(model, averaging)
+        self.discriminator = discriminators
         if information is not None:
             self.critic = information
         self.n_components, self.stochastic = n_components, stochastic
@@ -452,6 +475,7 @@ class ALIObjective(Objective):
             return self._discrimination(x, *self._last)
         if player == "critic":
             return {"loss": -self.critic(x, self._last[0], draws)[0]}
+        self._follow()
         encoder, decoder = self.model["encoder"], self.model["generator"]
         codes = encoder(x).y
         if self.stochastic:

@@ -25,7 +25,7 @@ from skmi.generative import (
     BiGANTransformer,
     GeneratorByPriorMatching,
 )
-from skmi.generative._base import COLUMN_STD, INFORMATION_BOUNDS
+from skmi.generative._base import COLUMN_STD, INFORMATION_BOUNDS, MovingAverage
 from skmi.generative.ali import ALIObjective
 from skmi.generative.gan import GANObjective
 from skmi.networks.gan import ConvolutionalScore, make_gan_encoder, make_generator
@@ -214,6 +214,7 @@ def linear_ali(cycle=None):
         cycle_weight=3.0,
         mi_weight=0.0,
         adaptive_clipping=True,
+        averaging=0.0,
     )
 
 
@@ -417,6 +418,45 @@ def test_code_is_a_dynamic_bias_of_each_channel():
     assert [bias is not None for bias in last.biases] == [False, True]
 
 
+# -------------------------------------------------------------------------- averages
+
+
+@each
+def test_averages_of_the_steps(model, monkeypatch):
+    # what is kept is the average of weights and running moments; the game does not know of it
+    steps, follow = [], MovingAverage.follow
+
+    def record(self, module):
+        steps.append({name: value.clone() for name, value in module.state_dict().items()})
+        follow(self, module)
+
+    monkeypatch.setattr(MovingAverage, "follow", record)
+    X = normal(160, 4)
+    plain = clone(model)
+    if not isinstance(model, BiGANTransformer):
+        plain.set_params(averaging=0.0)
+    plain.fit(X)
+    assert not steps and plain.generator_ is plain.objective_.model["generator"]
+    if isinstance(model, BiGANTransformer):
+        return
+    averaged = clone(model).set_params(averaging=0.8).fit(X)
+    game = averaged.objective_.model.state_dict()
+    for name, value in plain.objective_.model.state_dict().items():
+        assert torch.equal(game[name], value), name
+    expected = {name: value.double() for name, value in steps[0].items()}
+    for t, step in enumerate(steps):
+        decay = min(0.8, t / (t + 9))
+        expected = {n: decay * expected[n] + (1 - decay) * step[n].double() for n in expected}
+    weights = averaged.generator_.state_dict()
+    names = [name for name, value in weights.items() if value.is_floating_point()]
+    assert len(steps) >= 4 and any("running_var" in name for name in names)
+    for name in names:
+        assert torch.allclose(weights[name].double(), expected[f"generator.{name}"], atol=1e-5)
+    assert not np.array_equal(*(m.sample(5, random_state=0) for m in (plain, averaged)))
+    with pytest.raises(ValueError, match=r"averaging was 0\.8"):
+        averaged.set_params(averaging=0.5).partial_fit(X)
+
+
 # ----------------------------------------------------------------- scikit-learn's ways
 
 
@@ -554,6 +594,7 @@ def test_in_a_grid_search():
         (GAN, {}, np.ones((40, 5, 5)) + normal(40, 5, 5), "at least 8 x 8 pixels, got 5 x 5"),
         (GAN, {}, np.array([[np.nan, 1.0]] * 20), "NaN"),
         (GAN, {"betas": (1.0, 0.9)}, normal(40, 4), "betas"),
+        (GAN, {"averaging": 1.0}, normal(40, 4), "averaging"),
         (ALI, {"cycle_weight": 0.0}, normal(40, 4), "cycle_weight"),
         (ALI, {"encoder": nn.Linear(4, 3)}, normal(40, 4), "needs 6 columns"),
         (BIGAN, {"encoder": nn.Linear(4, 6)}, normal(40, 4), "needs 3 columns"),
