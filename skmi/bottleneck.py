@@ -97,12 +97,12 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         Dense hidden layers of the encoder.
     encoder_width : int, default=32
         Channels of the first convolution.
-    critic_hidden : tuple of int, default=(512, 512)
+    critic_hidden : tuple of int, default=(256, 256)
         Hidden layers of the critic, with ELU activations.
-    critic_noise : tuple of float, default=(0.3, 0.5)
+    critic_noise : tuple of float, default=(0.0, 0.0)
         Deviations of the noise that is added, in training, to the inputs of the critic, which
         have deviation 1, and to its hidden layers.
-    n_critic : int, default=1
+    n_critic : int, default=5
         Steps of the critic on each batch.
     n_draws : int, default=12
         Draws of the noise that predictions average over.
@@ -112,7 +112,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         Number of passes over the data, or the largest, if there is `patience`.
     batch_size : int, default=100
         Rows of a batch.
-    learning_rate, critic_learning_rate : float, default=1e-3, 1e-3
+    learning_rate, critic_learning_rate : float, default=1e-3, 3e-3
         Step sizes of Adam for encoder and classifier, and for the critic.
     betas : tuple of float, default=(0.9, 0.999)
         Adam's decay rates.
@@ -223,15 +223,15 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         encoder="auto",
         hidden_layer_sizes=(256, 256),
         encoder_width=32,
-        critic_hidden=(512, 512),
-        critic_noise=(0.3, 0.5),
-        n_critic=1,
+        critic_hidden=(256, 256),
+        critic_noise=(0.0, 0.0),
+        n_critic=5,
         n_draws=12,
         image_shape=None,
         max_epochs=100,
         batch_size=100,
         learning_rate=1e-3,
-        critic_learning_rate=1e-3,
+        critic_learning_rate=3e-3,
         betas=(0.9, 0.999),
         averaging=0.99,
         validation_fraction=0.1,
