@@ -440,6 +440,8 @@ def test_images_and_early_stopping(digits):
         fitted = bottleneck(encoder_noise=noise, max_epochs=8).fit(images, y)
         assert fitted.transform(images).shape == (400, 3)
         assert fitted.row_shape_ == (1, 8, 8)
+        assert fitted.predict_proba(images[:50]).shape == (50, 10)
+        assert fitted.sample_codes(images[:50]).shape == (50, 3)
     flat = bottleneck(image_shape=(8, 8), max_epochs=60, patience=2, bound="vib", tolerance=0.01)
     flat.fit(images.reshape(400, 64), y)
     assert flat.n_iter_ < 60 and {"valid_cross_entropy", "valid_information"} < set(

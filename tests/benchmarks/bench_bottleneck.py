@@ -73,6 +73,7 @@ def measure(mnist, arguments, name, seed, **changes) -> dict:
         options |= {"hidden_layer_sizes": (1024, 1024), "n_components": 256, "max_epochs": 200}
         options |= {"learning_rate": 1e-4, "critic_learning_rate": 1e-4}
         options |= {"betas": (0.5, 0.999), "averaging": 0.999}
+        options |= {"critic_hidden": (512, 512), "critic_noise": (0.3, 0.5), "n_critic": 1}
     X, y = mnist.X_train.reshape(-1, 784), mnist.y_train
     X_test, y_test = mnist.X_test.reshape(-1, 784), mnist.y_test
     if arguments.validation:
