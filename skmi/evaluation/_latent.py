@@ -387,7 +387,7 @@ def sampled_information(codes: np.ndarray, z: np.ndarray, rows: np.ndarray) -> f
     means, center = codes.mean(axis=0), codes.mean(axis=(0, 1))
     within = np.einsum("kni,knj->ij", codes - means, codes - means) / ((n_draws - 1) * n_rows)
     variances, axes = np.linalg.eigh(within)
-    smallest = 1e-9 * (codes - center).var() + np.finfo(np.float64).tiny
+    smallest = 1e-6 * (codes - center).var() + np.finfo(np.float64).tiny
     white = axes / np.sqrt(np.maximum(variances, smallest))
     means, z = (means - center) @ white, (z - center) @ white
     variances, axes = np.linalg.eigh(means.T @ means / n_rows)
