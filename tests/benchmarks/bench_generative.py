@@ -151,16 +151,18 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--steps", type=int, help="on the grid")
+    parser.add_argument("--models", nargs="*", help="some of them only")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     steps = STEPS | ({"grid": arguments.steps, "ali": arguments.steps} if arguments.steps else {})
+    models = arguments.models or (GANS if arguments.what == "gan" else ALIS)
     if arguments.what == "gan":
-        tasks = [(gan, d, m, seed, steps[d]) for seed in seeds for d in DATA for m in GANS]
+        tasks = [(gan, d, m, seed, steps[d]) for seed in seeds for d in DATA for m in models]
     elif arguments.what == "ali":
-        tasks = [(ali, "grid", m, seed, steps["ali"]) for seed in seeds for m in ALIS]
+        tasks = [(ali, "grid", m, seed, steps["ali"]) for seed in seeds for m in models]
     else:
         images = load_mnist(arguments.path)
-        tasks = [(mnist, images, m, seed) for seed in seeds for m in ALIS]
+        tasks = [(mnist, images, m, seed) for seed in seeds for m in models]
     start = time.perf_counter()
     results = Parallel(arguments.jobs)(delayed(one_thread)(*task) for task in tasks)
     if arguments.what == "mnist":
