@@ -36,7 +36,7 @@ MODELS = {
     "MINE, additive": {"encoder_noise": "additive"},
 }
 #: Chosen on validation images.
-BETA = 1e-3
+BETA = 1e-2
 BETAS = [1e-3, 1e-2, 1e-1, 1.0]
 
 
@@ -74,6 +74,7 @@ def measure(mnist, arguments, name, seed, **changes) -> dict:
         options |= {"learning_rate": 1e-4, "critic_learning_rate": 1e-4}
         options |= {"betas": (0.5, 0.999), "averaging": 0.999}
         options |= {"critic_hidden": (512, 512), "critic_noise": (0.3, 0.5), "n_critic": 1}
+        options |= {"beta": 1e-3}
     X, y = mnist.X_train.reshape(-1, 784), mnist.y_train
     X_test, y_test = mnist.X_test.reshape(-1, 784), mnist.y_test
     if arguments.validation:
