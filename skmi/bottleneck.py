@@ -441,9 +441,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             means, stds = (values.astype(np.float64) for values in self._posterior(rows))
             return mixture_information(means, stds, COMPRESSION_DRAWS, self.seed_)
         n_fresh = math.ceil(COMPRESSION_DRAWS / len(rows))
-        generator = torch.Generator(self.device_).manual_seed(self.seed_)
-        draws = [self._draw_codes(rows, generator) for _ in range(DENSITY_DRAWS + n_fresh)]
-        codes = np.stack(draws).astype(np.float64)
+        codes = self._draw_codes(rows, DENSITY_DRAWS + n_fresh, self.seed_).astype(np.float64)
         chosen = rng.permutation(n_fresh * len(rows))[:COMPRESSION_DRAWS]
         fresh = codes[DENSITY_DRAWS:].reshape(-1, self.n_components)[chosen]
         return sampled_information(codes[:DENSITY_DRAWS], fresh, chosen % len(rows))
@@ -531,13 +529,16 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         """
         rows = self.encoder_rows(X)
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-        return self._draw_codes(rows, torch.Generator(self.device_).manual_seed(seed))
+        return self._draw_codes(rows, 1, seed)[0]
 
     @torch.no_grad()
-    def _draw_codes(self, rows: Tensor, generator: torch.Generator) -> np.ndarray:
+    def _draw_codes(self, rows: Tensor, n_draws: int, seed: int) -> np.ndarray:
+        """Codes with noise, shape (n_draws, n_rows, n_components)."""
         encoder = copy.deepcopy(self.encoder_).to(self.device_)
-        parts = (part.to(self.device_) for part in rows.split(EVALUATION_ROWS))
-        return torch.cat([encoder.sample(part, generator).cpu() for part in parts]).numpy()
+        generator = torch.Generator(self.device_).manual_seed(seed)
+        parts = [part.to(self.device_) for part in rows.split(EVALUATION_ROWS)]
+        draws = [[encoder.sample(part, generator).cpu() for part in parts] for _ in range(n_draws)]
+        return torch.stack([torch.cat(draw) for draw in draws]).numpy()
 
     @available_if(lambda self: self.encoder_noise == "gaussian")
     def posterior(self, X):
