@@ -271,7 +271,7 @@ def test_information_falls_with_beta_and_is_never_less_than_relevance(digits):
 @pytest.mark.filterwarnings("ignore:The critic finds")
 def test_the_critic_lowers_the_information_by_default(digits, noise, seed):
     # that of the densities or of draws, which the critic does not see
-    X, y = digits[0][:1000], digits[1][:1000]
+    X, y = digits[0][:600], digits[1][:600]
     options = {"encoder_noise": noise, "noise_std": 1.0, "random_state": seed, "max_epochs": 30}
     options |= {"n_components": 8, "hidden_layer_sizes": (64,), "critic_hidden": (64, 64)}
     compression = [
