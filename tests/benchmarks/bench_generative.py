@@ -58,17 +58,17 @@ def coverage(samples, modes, radius, wide) -> dict:
     return {
         "modes": int((counts > 0).sum()),
         "wide": modes_captured(samples, modes, radius=wide, fewest=fewest),
-        "near": counts.sum() / len(samples),
+        "near": float(counts.sum() / len(samples)),
         "KL": kl_to_uniform_over_modes(samples, modes, radius=wide),
     }
 
 
-def train(model, X, n_steps, report, **labels) -> list[dict]:
+def train(estimator, X, n_steps, report, **labels) -> list[dict]:
     """Fit in parts, and report after each."""
-    n_rows, seconds, rows = model.batch_size * (n_steps // N_REPORTS), 0.0, []
+    n_rows, seconds, rows = estimator.batch_size * (n_steps // N_REPORTS), 0.0, []
     for part in range(1, N_REPORTS + 1):
         start = time.perf_counter()
-        model.partial_fit(X[np.random.default_rng(part).permutation(len(X))[:n_rows]])
+        estimator.partial_fit(X[np.random.default_rng(part).permutation(len(X))[:n_rows]])
         seconds += time.perf_counter() - start
         row = labels | {"steps": part * (n_steps // N_REPORTS), "seconds": seconds} | report()
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)

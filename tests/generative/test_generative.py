@@ -17,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from skmi.bounds import dv, eta_dv, get_bound, infonce, jsd, nwj
 from skmi.critics import InnerProductCritic
-from skmi.evaluation import reconstruction_error
+from skmi.evaluation import mode_counts, reconstruction_error
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError
 from skmi.generative import (
     MIGAN,
@@ -367,6 +367,25 @@ def test_encoder_is_matched_to_the_two_targets():
     row = model.history_[-1]
     assert row["train_data_mean"] == pytest.approx(3, abs=1)
     assert row["train_mean"] == pytest.approx(-3, abs=1)
+
+
+def ring(n_samples, seed):
+    """Eight Gaussians of deviation 0.1, and their means."""
+    angles = 2 * np.pi * np.arange(8) / 8
+    modes = 2 * np.column_stack([np.cos(angles), np.sin(angles)])
+    rng = np.random.default_rng(seed)
+    return modes[rng.integers(8, size=n_samples)] + 0.1 * rng.normal(size=(n_samples, 2)), modes
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
+def test_prior_matching_learns_a_ring(seed):
+    X, modes = ring(5000, seed)
+    options = {"hidden_layer_sizes": (64, 64), "encoder_hidden": (64, 64), "learning_rate": 1e-3}
+    model = GeneratorByPriorMatching(2, **options, max_epochs=30, random_state=seed).fit(X)
+    samples = model.sample(2000, random_state=0)
+    assert mode_counts(samples, modes, radius=0.3).min() > 2000 / 8 / 10
+    assert np.mean(np.abs(np.linalg.norm(samples, axis=1) - 2) < 0.5) > 0.7
+    assert model.score(X) > -0.01
 
 
 # -------------------------------------------------------------------------- networks
