@@ -76,10 +76,10 @@ def train(estimator, X, n_steps, report, **labels) -> list[dict]:
     return rows
 
 
-def gan(data, name, seed, n_steps):
+def gan(data, name, seed, n_steps, averaging):
     make, radius, wide = DATA[data]
     X, _, modes = make(N_ROWS, random_state=seed)
-    model = MIGAN(2, random_state=seed, **GANS[name])
+    model = MIGAN(2, averaging=averaging, random_state=seed, **GANS[name])
 
     def report():
         return coverage(model.sample(N_SAMPLES, random_state=0), modes, radius, wide)
@@ -87,11 +87,11 @@ def gan(data, name, seed, n_steps):
     return train(model, X, n_steps, report, data=data, model=name, seed=seed)
 
 
-def ali(data, name, seed, n_steps):
+def ali(data, name, seed, n_steps, averaging):
     make, radius, wide = DATA[data]
     X, _, modes = make(N_ROWS, random_state=seed)
     fresh, _, _ = make(N_SAMPLES, random_state=10_000 + seed)
-    model = ALITransformer(2, random_state=seed, **ALIS[name])
+    model = ALITransformer(2, averaging=averaging, random_state=seed, **ALIS[name])
 
     def report():
         samples = model.sample(N_SAMPLES, random_state=0)
@@ -151,15 +151,19 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--steps", type=int, help="on the grid")
+    parser.add_argument("--averaging", type=float, default=0.0, help="of the weights")
     parser.add_argument("--models", nargs="*", help="some of them only")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     steps = STEPS | ({"grid": arguments.steps, "ali": arguments.steps} if arguments.steps else {})
+    averaging = arguments.averaging
     models = arguments.models or (GANS if arguments.what == "gan" else ALIS)
     if arguments.what == "gan":
-        tasks = [(gan, d, m, seed, steps[d]) for seed in seeds for d in DATA for m in models]
+        tasks = [
+            (gan, d, m, seed, steps[d], averaging) for seed in seeds for d in DATA for m in models
+        ]
     elif arguments.what == "ali":
-        tasks = [(ali, "grid", m, seed, steps["ali"]) for seed in seeds for m in models]
+        tasks = [(ali, "grid", m, seed, steps["ali"], averaging) for seed in seeds for m in models]
     else:
         images = load_mnist(arguments.path)
         tasks = [(mnist, images, m, seed) for seed in seeds for m in models]
