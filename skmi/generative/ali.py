@@ -86,7 +86,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         Steps of the discriminators and of the critic on each batch.
     max_epochs, batch_size, learning_rate, betas
         As in `MIGAN`.
-    averaging : float, default=0.0
+    averaging : float, default=0.99
         Decay of the moving average of encoder and decoder over their steps, which is then what is
         used; 0 is none.
     device, random_state, verbose, warm_start
@@ -187,7 +187,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         batch_size=100,
         learning_rate=1e-4,
         betas=(0.5, 0.999),
-        averaging=0.0,
+        averaging=0.99,
         device="auto",
         random_state=None,
         verbose=0,
@@ -348,7 +348,7 @@ class BiGANTransformer(ALITransformer):
         As in `ALITransformer`.
     feature_layer, image_shape, n_discriminator, max_epochs, batch_size, learning_rate, betas
         As in `ALITransformer`.
-    device, random_state, verbose, warm_start
+    averaging, device, random_state, verbose, warm_start
         As in `ALITransformer`.
 
     Attributes
@@ -378,7 +378,7 @@ class BiGANTransformer(ALITransformer):
     # what the family's other member sets
     mi_weight, bound, adaptive_clipping, critic = 0.0, "dv", True, "auto"
     cycle, cycle_weight, stochastic = None, 1.0, False
-    critic_hidden, n_critic, averaging = (400, 400, 400), 1, 0.0
+    critic_hidden, n_critic = (400, 400, 400), 1
 
     def __init__(
         self,
@@ -397,6 +397,7 @@ class BiGANTransformer(ALITransformer):
         batch_size=100,
         learning_rate=1e-4,
         betas=(0.5, 0.999),
+        averaging=0.99,
         device="auto",
         random_state=None,
         verbose=0,
@@ -416,6 +417,7 @@ class BiGANTransformer(ALITransformer):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.betas = betas
+        self.averaging = averaging
         self.device = device
         self.random_state = random_state
         self.verbose = verbose

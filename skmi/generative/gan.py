@@ -74,7 +74,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         Step size of Adam, for all networks.
     betas : tuple of float, default=(0.5, 0.999)
         Adam's decay rates.
-    averaging : float, default=0.0
+    averaging : float, default=0.99
         Decay of the moving average of the generator over its steps, which is then what samples are
         drawn from; 0 is none.
     device : str, default="auto"
@@ -174,7 +174,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         batch_size=100,
         learning_rate=1e-4,
         betas=(0.5, 0.999),
-        averaging=0.0,
+        averaging=0.99,
         device="auto",
         random_state=None,
         verbose=0,

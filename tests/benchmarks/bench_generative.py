@@ -18,6 +18,7 @@ the seeds; of ``steps to``, an infinite one says that half of the seeds never ha
 import argparse
 import time
 import warnings
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ from skmi.generative import MIGAN, ALITransformer
 N_ROWS, N_SAMPLES, N_REPORTS = 100_000, 2500, 20
 DATA = {"grid": (make_gaussian_grid, 0.15, 1.0), "spiral": (make_spiral, 0.06, 0.1)}
 #: Steps of the generator, and modes that a model should have by then.
-STEPS, ENOUGH = {"grid": 3000, "spiral": 1000, "ali": 3000}, {"grid": 23, "spiral": 45}
+STEPS, ENOUGH = {"grid": 3000, "spiral": 1000, "ali": 2000}, {"grid": 23, "spiral": 45}
 GANS = {
     "plain": {"mi_weight": 0.0},
     "MINE": {"bound": "dv"},
@@ -151,22 +152,21 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--steps", type=int, help="on the grid")
-    parser.add_argument("--averaging", type=float, default=0.0, help="of the weights")
+    parser.add_argument("--averaging", type=float, default=0.99, help="of the weights")
     parser.add_argument("--models", nargs="*", help="some of them only")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     steps = STEPS | ({"grid": arguments.steps, "ali": arguments.steps} if arguments.steps else {})
     averaging = arguments.averaging
-    models = arguments.models or (GANS if arguments.what == "gan" else ALIS)
+    names = arguments.models or (GANS if arguments.what == "gan" else ALIS)
     if arguments.what == "gan":
-        tasks = [
-            (gan, d, m, seed, steps[d], averaging) for seed in seeds for d in DATA for m in models
-        ]
+        runs = product(seeds, DATA, names)
+        tasks = [(gan, data, name, seed, steps[data], averaging) for seed, data, name in runs]
     elif arguments.what == "ali":
-        tasks = [(ali, "grid", m, seed, steps["ali"], averaging) for seed in seeds for m in models]
+        tasks = [(ali, "grid", m, seed, steps["ali"], averaging) for seed in seeds for m in names]
     else:
         images = load_mnist(arguments.path)
-        tasks = [(mnist, images, m, seed) for seed in seeds for m in models]
+        tasks = [(mnist, images, m, seed) for seed in seeds for m in names]
     start = time.perf_counter()
     results = Parallel(arguments.jobs)(delayed(one_thread)(*task) for task in tasks)
     if arguments.what == "mnist":
