@@ -40,7 +40,7 @@ from skmi.generative import MIGAN, ALITransformer
 N_ROWS, N_SAMPLES, N_REPORTS = 100_000, 2500, 20
 DATA = {"grid": (make_gaussian_grid, 0.15, 1.0), "spiral": (make_spiral, 0.06, 0.1)}
 #: Steps of the generator, and modes that a model should have by then.
-STEPS, ENOUGH = {"grid": 3000, "spiral": 1000, "ali": 2000}, {"grid": 23, "spiral": 45}
+STEPS, ENOUGH = {"grid": 3000, "spiral": 1000, "ali": 1000}, {"grid": 23, "spiral": 45}
 GANS = {
     "plain": {"mi_weight": 0.0},
     "MINE": {"bound": "dv"},
