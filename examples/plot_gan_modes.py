@@ -40,6 +40,7 @@ settings = {
     "critic_hidden": (128, 128),
     "learning_rate": 1e-3,
     "max_epochs": 40,
+    "averaging": 0.0,  # the generator of the last step
     "random_state": 0,
 }
 

@@ -356,7 +356,50 @@ def latent_mutual_information(
 
 def mixture_information(means, stds, n_draws, random_state) -> float:
     """Mean of log q(z|x) / q(z) over draws from the posteriors, at most the logarithm of N."""
-    z, rows = _draw(means, stds, n_draws, random_state)
+    return _mean_log_ratio(*_draw(means, stds, n_draws, random_state), means, stds)
+
+
+def sampled_information(codes: np.ndarray, z: np.ndarray, rows: np.ndarray) -> float:
+    r"""A lower bound on the information of N rows and codes whose density is not known.
+
+    For any density r, if each row is as likely as the other ([1]_, eq. 3),
+
+    .. math:: I(x; z) \ge E_{x, z} \log \frac{r(z | x)}{\frac1N \sum_i r(z | x_i)} .
+
+    Here r is normal, with one covariance for all rows, that of the codes within rows. In the
+    coordinates of linear discriminants it is the identity, and the means of rows are uncorrelated;
+    they are shrunk by what of their variance is due to so few draws.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_draws, N, n_components)
+        Draws that r is fitted to.
+    z : ndarray of shape (n, n_components)
+        Other draws, that the mean is taken over.
+    rows : ndarray of int of shape (n,)
+        Which of the N rows each z is of.
+
+    References
+    ----------
+    .. [1] D. Barber and F. Agakov, "The IM algorithm: a variational approach to information
+       maximization", NeurIPS 2003.
+    """
+    n_draws, n_rows, _ = codes.shape
+    means, center = codes.mean(axis=0), codes.mean(axis=(0, 1))
+    within = np.einsum("kni,knj->ij", codes - means, codes - means) / ((n_draws - 1) * n_rows)
+    variances, axes = np.linalg.eigh(within)
+    smallest = 1e-6 * (codes - center).var() + np.finfo(np.float64).tiny
+    white = axes / np.sqrt(np.maximum(variances, smallest))
+    means, z = (means - center) @ white, (z - center) @ white
+    variances, axes = np.linalg.eigh(means.T @ means / n_rows)
+    kept = np.clip(1 - 1 / (n_draws * np.maximum(variances, 1e-9)), 0, 1)
+    stds = np.tile(np.sqrt(1 + kept / n_draws), (n_rows, 1))
+    value = _mean_log_ratio(torch.from_numpy(z @ axes), rows, kept * (means @ axes), stds)
+    return max(0.0, value)
+
+
+def _mean_log_ratio(z: Tensor, rows: np.ndarray, means: np.ndarray, stds: np.ndarray) -> float:
+    """Mean of log r(z|x) / r(z) over draws of these rows, with normal r, at most log N."""
     own = normal_log_density(z, *(torch.from_numpy(values[rows]) for values in (means, stds)))
     return min((own - _log_mixture(z, means, stds)).mean().item(), math.log(len(means)))
 

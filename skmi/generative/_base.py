@@ -1,5 +1,6 @@
 """What generative adversarial models share: rows drawn, and failures of the game told."""
 
+import copy
 import math
 from numbers import Integral
 
@@ -15,7 +16,7 @@ from skmi.critics import as_critic, make_critic
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
 from skmi.networks import checked_copy
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_generator
-from skmi.representation._objective import InformationCritic
+from skmi.representation._objective import InformationCritic, Objective
 from skmi.representation._priors import PRIORS, maximum_mean_discrepancy
 from skmi.training import Player
 
@@ -23,6 +24,8 @@ __all__ = [
     "INFORMATION_BOUNDS",
     "LATENT_PRIORS",
     "AdversarialMixin",
+    "AdversarialObjective",
+    "MovingAverage",
     "draw_latents",
     "read_columns",
 ]
@@ -44,6 +47,62 @@ def draw_latents(prior: str, shape: tuple[int, int], generator: torch.Generator)
     """Latent rows: standard normal, or uniform from -1 to 1."""
     values = PRIORS[prior](shape, generator)
     return 2 * values - 1 if prior == "uniform" else values
+
+
+class MovingAverage(nn.Module):
+    """A copy of a module, whose weights and buffers are exponential moving averages of its own.
+
+    Players that circle around one another may be on average where neither of them ever is.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Built, not yet trained.
+    decay : float
+        Weight of the past at each step, or ``t / (t + 9)`` at the first ones, where it is smaller.
+    """
+
+    def __init__(self, module: nn.Module, decay: float):
+        super().__init__()
+        self.module = copy.deepcopy(module).requires_grad_(False)
+        self.register_buffer("decay", torch.tensor(decay))
+        self.register_buffer("n_steps", torch.tensor(0.0))
+
+    @torch.no_grad()
+    def follow(self, module: nn.Module) -> None:
+        """Take another step towards a module."""
+        change = 1 - torch.minimum(self.decay, self.n_steps / (self.n_steps + 9))
+        own = self.module.state_dict()
+        for name, value in module.state_dict().items():
+            own[name].copy_(torch.lerp(own[name].float(), value.float(), change))
+        self.n_steps += 1
+
+
+class AdversarialObjective(Objective):
+    """Base class of objectives whose player ``"model"`` is perhaps averaged over its steps.
+
+    Parameters
+    ----------
+    model : nn.ModuleDict
+        The networks that are kept, ``generator`` among them.
+    averaging : float
+        Decay of the moving average; 0: none.
+    """
+
+    def __init__(self, model: nn.ModuleDict, averaging: float):
+        super().__init__()
+        self.model = model
+        self.average = MovingAverage(model, averaging) if averaging else None
+
+    @property
+    def kept(self) -> nn.ModuleDict:
+        """The networks to use after training."""
+        return self.model if self.average is None else self.average.module
+
+    def _follow(self) -> None:
+        """Average the weights that the last step of the model has left."""
+        if self.average is not None and self.training:
+            self.average.follow(self.model)
 
 
 class AdversarialMixin:
@@ -98,6 +157,9 @@ class AdversarialMixin:
 
     def _player(self, name: str, steps: int = 1, every: int = 1) -> Player:
         return Player(name, self.learning_rate, every, betas=tuple(self.betas), steps=steps)
+
+    def _fixed_parameters(self) -> dict:
+        return super()._fixed_parameters() | {"averaging": self.averaging}
 
     def _fit_scale(self, rows):
         """Images to the range of the generator's last layer; columns to one deviation."""
@@ -156,7 +218,7 @@ class AdversarialMixin:
     @property
     def generator_(self) -> nn.Module:
         """The fitted generator, from latent to scaled rows."""
-        return self.objective_.model["generator"]
+        return self.objective_.kept["generator"]
 
     def _latents(self, n_samples, random_state) -> Tensor:
         check_is_fitted(self)

@@ -12,12 +12,17 @@ from torch.nn.functional import mse_loss, softplus
 from skmi.base import apply_in_batches, check_widths
 from skmi.bounds import jsd
 from skmi.critics import make_critic
-from skmi.generative._base import INFORMATION_BOUNDS, AdversarialMixin, draw_latents
+from skmi.generative._base import (
+    INFORMATION_BOUNDS,
+    AdversarialMixin,
+    AdversarialObjective,
+    draw_latents,
+)
 from skmi.generative.gan import add_information
-from skmi.networks import ENCODERS, checked_copy, make_encoder
+from skmi.networks import ENCODERS, Encoder, checked_copy, make_encoder
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_gan_encoder
 from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
-from skmi.representation._objective import InformationCritic, Objective
+from skmi.representation._objective import InformationCritic
 from skmi.representation._vae_objective import split_posterior
 
 __all__ = ["ALITransformer", "BiGANTransformer"]
@@ -78,7 +83,12 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         (height, width) or (channels, height, width) of images that come as flat rows.
     n_discriminator, n_critic : int, default=1
         Steps of the discriminators and of the critic on each batch.
-    max_epochs, batch_size, learning_rate, betas, device, random_state, verbose, warm_start
+    max_epochs, batch_size, learning_rate, betas
+        As in `MIGAN`.
+    averaging : float, default=0.99
+        Decay of the moving average of encoder and decoder over their steps, which is then what is
+        used; 0 is none.
+    device, random_state, verbose, warm_start
         As in `MIGAN`.
 
     Attributes
@@ -145,6 +155,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         "width": [Interval(Integral, 1, None, closed="left")],
         "n_discriminator": [Interval(Integral, 1, None, closed="left")],
         "n_critic": [Interval(Integral, 1, None, closed="left")],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
     }
 
     prior = "gaussian"
@@ -175,6 +186,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         batch_size=100,
         learning_rate=1e-4,
         betas=(0.5, 0.999),
+        averaging=0.99,
         device="auto",
         random_state=None,
         verbose=0,
@@ -203,6 +215,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.betas = betas
+        self.averaging = averaging
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -230,6 +243,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
             cycle_weight=self.cycle_weight,
             mi_weight=self.mi_weight,
             adaptive_clipping=self.adaptive_clipping,
+            averaging=self.averaging,
         )
 
     def _make_encoder(self, shape):
@@ -266,6 +280,11 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         return check_widths("discriminator_hidden", self.discriminator_hidden)
 
     # ------------------------------------------------------------ using the networks
+
+    @property
+    def encoder_(self) -> Encoder:
+        """The fitted encoder, from scaled rows to `skmi.networks.encoders.Layers`."""
+        return self.objective_.kept["encoder"]
 
     @property
     def decoder_(self) -> nn.Module:
@@ -328,7 +347,7 @@ class BiGANTransformer(ALITransformer):
         As in `ALITransformer`.
     feature_layer, image_shape, n_discriminator, max_epochs, batch_size, learning_rate, betas
         As in `ALITransformer`.
-    device, random_state, verbose, warm_start
+    averaging, device, random_state, verbose, warm_start
         As in `ALITransformer`.
 
     Attributes
@@ -377,6 +396,7 @@ class BiGANTransformer(ALITransformer):
         batch_size=100,
         learning_rate=1e-4,
         betas=(0.5, 0.999),
+        averaging=0.99,
         device="auto",
         random_state=None,
         verbose=0,
@@ -396,13 +416,14 @@ class BiGANTransformer(ALITransformer):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.betas = betas
+        self.averaging = averaging
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
 
 
-class ALIObjective(Objective):
+class ALIObjective(AdversarialObjective):
     """The losses of encoder and decoder, of the discriminators against them, and of a critic.
 
     Parameters
@@ -423,6 +444,8 @@ class ALIObjective(Objective):
         Weights of the cycle and of the information.
     adaptive_clipping : bool
         Whether the gradient of the information is kept below that of the rest.
+    averaging : float
+        Of encoder and decoder.
     """
 
     def __init__(
@@ -437,9 +460,10 @@ class ALIObjective(Objective):
         cycle_weight: float,
         mi_weight: float,
         adaptive_clipping: bool,
+        averaging: float,
     ):
-        super().__init__()
-        self.model, self.discriminator = model, discriminators
+        super().__init__(model, averaging)
+        self.discriminator = discriminators
         if information is not None:
             self.critic = information
         self.n_components, self.stochastic = n_components, stochastic
@@ -452,6 +476,7 @@ class ALIObjective(Objective):
             return self._discrimination(x, *self._last)
         if player == "critic":
             return {"loss": -self.critic(x, self._last[0], draws)[0]}
+        self._follow()
         encoder, decoder = self.model["encoder"], self.model["generator"]
         codes = encoder(x).y
         if self.stochastic:

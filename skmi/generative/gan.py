@@ -13,6 +13,7 @@ from skmi.generative._base import (
     INFORMATION_BOUNDS,
     LATENT_PRIORS,
     AdversarialMixin,
+    AdversarialObjective,
     draw_latents,
     read_columns,
 )
@@ -73,6 +74,9 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         Step size of Adam, for all networks.
     betas : tuple of float, default=(0.5, 0.999)
         Adam's decay rates.
+    averaging : float, default=0.99
+        Decay of the moving average of the generator over its steps, which is then what samples are
+        drawn from; 0 is none.
     device : str, default="auto"
         ``"auto"`` is CUDA where there is one, else MPS, else the CPU.
     random_state : int, RandomState or None, default=None
@@ -142,6 +146,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         "prior": [StrOptions(set(LATENT_PRIORS))],
         "n_discriminator": [Interval(Integral, 1, None, closed="left")],
         "n_critic": [Interval(Integral, 1, None, closed="left")],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
     }
 
     _last_side = 2
@@ -169,6 +174,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         batch_size=100,
         learning_rate=1e-4,
         betas=(0.5, 0.999),
+        averaging=0.99,
         device="auto",
         random_state=None,
         verbose=0,
@@ -194,6 +200,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.betas = betas
+        self.averaging = averaging
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -219,6 +226,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
             n_codes=self.code_size_,
             mi_weight=self.mi_weight,
             adaptive_clipping=self.adaptive_clipping,
+            averaging=self.averaging,
         )
 
     # ------------------------------------------------------------ drawing rows
@@ -252,7 +260,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         return self._to_units(self._generate(latents))
 
 
-class GANObjective(Objective):
+class GANObjective(AdversarialObjective):
     """The losses of a generator, of the discriminator against it, and of a critic for it.
 
     Parameters
@@ -269,6 +277,8 @@ class GANObjective(Objective):
         Weight of the information.
     adaptive_clipping : bool
         Whether its gradient is kept below that of the discriminator.
+    averaging : float
+        Of the generator.
     """
 
     def __init__(
@@ -282,9 +292,9 @@ class GANObjective(Objective):
         n_codes: int,
         mi_weight: float,
         adaptive_clipping: bool,
+        averaging: float,
     ):
-        super().__init__()
-        self.model = nn.ModuleDict({"generator": generator})
+        super().__init__(nn.ModuleDict({"generator": generator}), averaging)
         self.discriminator = discriminator
         if information is not None:
             self.critic = information
@@ -297,6 +307,7 @@ class GANObjective(Objective):
             return self._discrimination(x, self._last[0])
         if player == "critic":
             return {"loss": -self.critic(*self._last, draws)[0]}
+        self._follow()
         latents = draw_latents(self.prior, (len(x), self.n_latent), draws)
         rows, codes = self.model["generator"](latents), latents[:, -self.n_codes :]
         loss = softplus(-self.discriminator(rows)).mean()

@@ -11,10 +11,14 @@ from torch.nn.functional import softplus
 
 from skmi.base import check_widths
 from skmi.bounds import jsd
-from skmi.generative._base import LATENT_PRIORS, AdversarialMixin, draw_latents
+from skmi.generative._base import (
+    LATENT_PRIORS,
+    AdversarialMixin,
+    AdversarialObjective,
+    draw_latents,
+)
 from skmi.networks import mlp
 from skmi.representation._base import BaseRowModel
-from skmi.representation._objective import Objective
 
 __all__ = ["GeneratorByPriorMatching"]
 
@@ -53,6 +57,9 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
         Steps of the encoder and the discriminators for each of the generator.
     width, prior, image_shape, max_epochs, batch_size, learning_rate, betas
         As in `MIGAN`.
+    averaging : float, default=0.999
+        Decay of the moving average of the generator over its steps, which is what samples are
+        drawn from; 0 is none.
     device, random_state, verbose, warm_start
         As in `MIGAN`.
 
@@ -70,6 +77,17 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
     See Also
     --------
     MIGAN : Its generator plays against a discriminator.
+
+    Notes
+    -----
+    The generator never comes to rest: numbers of the data keep variance 1 when its rows are like
+    the data, so that the encoder still has a slope to climb. What its steps circle around is a
+    good generator all the same, and so their moving average is kept. On a ring of eight Gaussians
+    (deviation 0.1, radius 2; ``learning_rate=1e-3``, one seed) rows of the average hit all eight,
+    and their squared mean discrepancy from the data fell from 0.008 after 200 steps to 0.002 after
+    1600. That of the generator of the last step stayed between 0.004 and 0.008. For two samples of
+    the data it is 0.0003. The modes are told from the arcs between them late: 45 % of the rows were
+    within three deviations of a mean, and of a ring that is evenly filled 38 % are.
 
     References
     ----------
@@ -99,6 +117,7 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
         "width": [Interval(Integral, 1, None, closed="left")],
         "prior": [StrOptions(set(LATENT_PRIORS))],
         "n_encoder": [Interval(Integral, 1, None, closed="left")],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
     }
 
     _advice = "Lower learning_rate, or raise penalty."
@@ -122,6 +141,7 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
         batch_size=100,
         learning_rate=1e-4,
         betas=(0.5, 0.999),
+        averaging=0.999,
         device="auto",
         random_state=None,
         verbose=0,
@@ -143,6 +163,7 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.betas = betas
+        self.averaging = averaging
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -170,10 +191,11 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
             n_latent=self.n_components,
             mean=self.distance / 2,
             penalty=self.penalty,
+            averaging=self.averaging,
         )
 
 
-class PriorMatchingObjective(Objective):
+class PriorMatchingObjective(AdversarialObjective):
     """The losses of a generator, of an encoder, and of the discriminators of its numbers.
 
     Parameters
@@ -190,6 +212,8 @@ class PriorMatchingObjective(Objective):
         Mean of the numbers of the data; those of generated rows have minus it.
     penalty : float
         Weight of the encoder's squared gradient.
+    averaging : float
+        Of the generator.
     """
 
     def __init__(
@@ -202,9 +226,9 @@ class PriorMatchingObjective(Objective):
         n_latent: int,
         mean: float,
         penalty: float,
+        averaging: float,
     ):
-        super().__init__()
-        self.model = nn.ModuleDict({"generator": generator})
+        super().__init__(nn.ModuleDict({"generator": generator}), averaging)
         self.encoder, self.discriminator = encoder, discriminators
         self.prior, self.n_latent = prior, n_latent
         self.mean, self.penalty = mean, penalty
@@ -219,6 +243,7 @@ class PriorMatchingObjective(Objective):
             rows = self.model["generator"](latents)
         generated = self._encode(rows)
         if player == "model":
+            self._follow()
             return {"loss": (generated.mean() - self.mean).square()}
         data = self._encode(x)
         self._last = data.detach(), generated.detach()

@@ -90,21 +90,15 @@ class InformationPlaneDisplay:
         Raises
         ------
         ValueError
-            If an estimator has no measure of compression, or labels are too many or too few.
+            If there are no estimators, or labels are too many or too few.
         NotFittedError
             If an estimator is not fitted.
         """
         estimators = list(estimators)
         if not estimators:
             raise ValueError("estimators is empty; give at least one fitted estimator.")
-        for i, estimator in enumerate(estimators):
+        for estimator in estimators:
             check_is_fitted(estimator)
-            if np.isnan(estimator.compression_):
-                raise ValueError(
-                    f"estimators[{i}] has beta=0 and encoder_noise={estimator.encoder_noise!r}, "
-                    "and so neither critic nor density to measure I(X; Z) with. Fit it with a "
-                    "small beta, or with encoder_noise='gaussian'."
-                )
         if labels is None:
             labels = [f"β = {estimator.beta:g}" for estimator in estimators]
         if len(labels) != len(estimators):

@@ -159,9 +159,9 @@ class DIMTransformer(BaseRepresentation):
     preset : {None, "paper"}, default=None
         ``"paper"`` has the published ``critic_width``, ``global_critic``, ``encoder_width``,
         ``learning_rate``, ``betas``, ``n_local_samples``, ``occlusion`` and ``averaging`` (none),
-        and widths of the adversary in place of the defaults (what is set otherwise is kept), scales inputs
-        to [-1, 1], and ends in a sigmoid. The critics have no normalisation of their own,
-        which the authors' code has. Meant for a GPU.
+        and widths of the adversary in place of the defaults (what is set otherwise is kept),
+        scales inputs to [-1, 1], and ends in a sigmoid. The critics have no normalisation of
+        their own, which the authors' code has. Meant for a GPU.
 
     Attributes
     ----------

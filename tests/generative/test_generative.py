@@ -17,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from skmi.bounds import dv, eta_dv, get_bound, infonce, jsd, nwj
 from skmi.critics import InnerProductCritic
-from skmi.evaluation import reconstruction_error
+from skmi.evaluation import mode_counts, reconstruction_error
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError
 from skmi.generative import (
     MIGAN,
@@ -25,7 +25,7 @@ from skmi.generative import (
     BiGANTransformer,
     GeneratorByPriorMatching,
 )
-from skmi.generative._base import COLUMN_STD, INFORMATION_BOUNDS
+from skmi.generative._base import COLUMN_STD, INFORMATION_BOUNDS, MovingAverage
 from skmi.generative.ali import ALIObjective
 from skmi.generative.gan import GANObjective
 from skmi.networks.gan import ConvolutionalScore, make_gan_encoder, make_generator
@@ -147,7 +147,8 @@ def record_batches(monkeypatch, kind):
 
 def test_without_information_it_is_the_plain_gan(monkeypatch):
     seen = record_batches(monkeypatch, GANObjective)
-    gan = clone(GAN).set_params(mi_weight=0, n_discriminator=2).fit(normal(48, 4))
+    gan = clone(GAN).set_params(mi_weight=0, n_discriminator=2, averaging=0.0)
+    gan.fit(normal(48, 4))
     plain, *batches = seen
     assert not hasattr(gan.objective_, "critic")
     assert [player.name for player in gan._players()] == ["model", "discriminator"]
@@ -214,6 +215,7 @@ def linear_ali(cycle=None):
         cycle_weight=3.0,
         mi_weight=0.0,
         adaptive_clipping=True,
+        averaging=0.0,
     )
 
 
@@ -368,6 +370,25 @@ def test_encoder_is_matched_to_the_two_targets():
     assert row["train_mean"] == pytest.approx(-3, abs=1)
 
 
+def ring(n_samples, seed):
+    """Eight Gaussians of deviation 0.1, and their means."""
+    angles = 2 * np.pi * np.arange(8) / 8
+    modes = 2 * np.column_stack([np.cos(angles), np.sin(angles)])
+    rng = np.random.default_rng(seed)
+    return modes[rng.integers(8, size=n_samples)] + 0.1 * rng.normal(size=(n_samples, 2)), modes
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
+def test_prior_matching_learns_a_ring(seed):
+    X, modes = ring(5000, seed)
+    options = {"hidden_layer_sizes": (64, 64), "encoder_hidden": (64, 64), "learning_rate": 1e-3}
+    model = GeneratorByPriorMatching(2, **options, max_epochs=30, random_state=seed).fit(X)
+    samples = model.sample(2000, random_state=0)
+    assert mode_counts(samples, modes, radius=0.3).min() > 2000 / 8 / 10
+    assert np.mean(np.abs(np.linalg.norm(samples, axis=1) - 2) < 0.5) > 0.7
+    assert model.score(X) > -0.01
+
+
 # -------------------------------------------------------------------------- networks
 
 
@@ -415,6 +436,40 @@ def test_code_is_a_dynamic_bias_of_each_channel():
     assert torch.allclose(score(x, z), score.output(hidden.flatten(1)), atol=1e-6)
     last = ConvolutionalScore((1, 8, 8), 3, every_layer=False, width=2, n_dense=4)
     assert [bias is not None for bias in last.biases] == [False, True]
+
+
+# -------------------------------------------------------------------------- averages
+
+
+@each
+def test_averages_of_the_steps(model, monkeypatch):
+    # what is kept is the average of weights and running moments; the game does not know of it
+    steps, follow = [], MovingAverage.follow
+
+    def record(self, module):
+        steps.append({name: value.clone() for name, value in module.state_dict().items()})
+        follow(self, module)
+
+    monkeypatch.setattr(MovingAverage, "follow", record)
+    X = normal(160, 4)
+    plain = clone(model).set_params(averaging=0.0).fit(X)
+    assert not steps and plain.generator_ is plain.objective_.model["generator"]
+    averaged = clone(model).set_params(averaging=0.8).fit(X)
+    game = averaged.objective_.model.state_dict()
+    for name, value in plain.objective_.model.state_dict().items():
+        assert torch.equal(game[name], value), name
+    expected = {name: value.double() for name, value in steps[0].items()}
+    for t, step in enumerate(steps):
+        decay = min(0.8, t / (t + 9))
+        expected = {n: decay * expected[n] + (1 - decay) * step[n].double() for n in expected}
+    weights = averaged.generator_.state_dict()
+    names = [name for name, value in weights.items() if value.is_floating_point()]
+    assert len(steps) >= 4 and any("running_var" in name for name in names)
+    for name in names:
+        assert torch.allclose(weights[name].double(), expected[f"generator.{name}"], atol=1e-5)
+    assert not np.array_equal(*(m.sample(5, random_state=0) for m in (plain, averaged)))
+    with pytest.raises(ValueError, match=r"averaging was 0\.8"):
+        averaged.set_params(averaging=0.5).partial_fit(X)
 
 
 # ----------------------------------------------------------------- scikit-learn's ways
@@ -554,6 +609,7 @@ def test_in_a_grid_search():
         (GAN, {}, np.ones((40, 5, 5)) + normal(40, 5, 5), "at least 8 x 8 pixels, got 5 x 5"),
         (GAN, {}, np.array([[np.nan, 1.0]] * 20), "NaN"),
         (GAN, {"betas": (1.0, 0.9)}, normal(40, 4), "betas"),
+        (GAN, {"averaging": 1.0}, normal(40, 4), "averaging"),
         (ALI, {"cycle_weight": 0.0}, normal(40, 4), "cycle_weight"),
         (ALI, {"encoder": nn.Linear(4, 3)}, normal(40, 4), "needs 6 columns"),
         (BIGAN, {"encoder": nn.Linear(4, 6)}, normal(40, 4), "needs 3 columns"),

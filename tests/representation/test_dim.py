@@ -485,7 +485,7 @@ def test_pickle_and_save(digits, tmp_path):
 
 def test_early_stopping_keeps_the_best(digits):
     X, _ = digits
-    options = QUICK | {"max_epochs": 60, "patience": 2, "learning_rate": 1e-2}
+    options = QUICK | {"max_epochs": 60, "patience": 2, "learning_rate": 1e-2, "averaging": 0.0}
     dim = DIMTransformer(image_shape=(8, 8), gamma=0.0, **options).fit(X)
     losses = [row["valid_loss"] for row in dim.history_]
     assert len(losses) < 60 and min(losses) < losses[0]
