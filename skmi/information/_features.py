@@ -11,6 +11,7 @@ import torch
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpstrf
 from scipy.spatial.distance import pdist
+from scipy.special import softmax
 from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.utils import gen_batches
@@ -50,6 +51,41 @@ def mean_in_chunks(function, blocks) -> np.ndarray:
     n_rows = len(blocks[0])
     batches = gen_batches(n_rows, CHUNK_ROWS)
     return sum(function(take(blocks, rows)).sum(0) for rows in batches) / n_rows
+
+
+# ------------------------------------------------------ samples of the product distribution
+
+
+def shuffle_pairs(pairs, n_shuffles: int, seed: int) -> list:
+    """Pairs of rows that do not belong together; each row is in as many as there are shuffles."""
+    x, y = pairs
+    n_shuffles = int(np.clip(n_shuffles, 1, len(x) - 1))
+    order = np.random.default_rng(seed).permutation(len(x))
+    partners = np.concatenate([np.roll(order, shift + 1) for shift in range(n_shuffles)])
+    return [x[np.tile(order, n_shuffles)], y[partners]]
+
+
+def sample_by_ratio(log_ratios: np.ndarray, n_kept: int, seed: int):
+    """Keep some of many samples, more of them where the density ratio is large.
+
+    Half of the draws go to all samples alike, so that no weight is beyond 2, and half in
+    proportion to the ratio. What is averaged with the weights has the mean over all samples as
+    its expectation, whatever the ratios are: poor ones cost precision, not truth. Draws are
+    systematic in the order of the ratios.
+
+    Returns
+    -------
+    kept : ndarray of int, shape (n_kept,)
+    log_weights : ndarray of shape (n_kept,)
+        Their weights have mean 1.
+    """
+    order = np.argsort(log_ratios, kind="stable")
+    share = softmax(log_ratios[order]) / 2 + 0.5 / len(order)
+    start = np.random.default_rng(seed).random()
+    positions = (start + np.arange(n_kept)) / n_kept
+    drawn = np.searchsorted(np.cumsum(share), positions).clip(max=len(order) - 1)
+    weights = 1 / share[drawn]
+    return order[drawn], np.log(weights / weights.mean())
 
 
 # ------------------------------------------------------------------------------- kernels
@@ -143,6 +179,10 @@ class KernelSections:
     def __call__(self, blocks) -> np.ndarray:
         return self.kernel(blocks, self.points)
 
+    def function(self, coef):
+        """The function of blocks that has these weights."""
+        return lambda blocks: self(blocks) @ coef
+
 
 class ColumnFeatures:
     """A fitted transformer of all columns side by side, each block at its own scale."""
@@ -167,6 +207,17 @@ class ColumnFeatures:
                 f"{type(self.transformer).__name__} returned shape {features.shape}."
             )
         return features.astype(np.float64, copy=False)
+
+    def function(self, coef):
+        """The function of blocks that has these weights."""
+        if not isinstance(self.transformer, Nystroem):
+            return lambda blocks: self(blocks) @ coef
+        # an expansion at the landmarks: the product of two square matrices for each row is saved
+        landmarks, coef = self.transformer.components_, self.transformer.normalization_.T @ coef
+        kernel, gamma = self.transformer.kernel, self.transformer.gamma
+        return lambda blocks: (
+            pairwise_kernels(self._columns(blocks), landmarks, metric=kernel, gamma=gamma) @ coef
+        )
 
 
 def approximate_kernel(name, kernel, gammas, n_components, random_state) -> ColumnFeatures:
@@ -208,6 +259,10 @@ class CriticFeatures:
             features.append(critic.features(critic.embed_x(x), critic.embed_y(y)))
         return torch.cat(features, dim=1).numpy()
 
+    def function(self, coef):
+        """The function of blocks that has these weights."""
+        return lambda blocks: self(blocks) @ coef
+
 
 # -------------------------------------------------------------------------- regularisers
 
@@ -230,11 +285,14 @@ def difference_steps(block: np.ndarray) -> np.ndarray:
     return 1e-4 * np.where(spread > 0, spread, 1.0)
 
 
-def second_moment(features, blocks, derivatives: bool) -> np.ndarray:
+def second_moment(features, blocks, derivatives: bool, log_weights=None) -> np.ndarray:
     """Mean outer product of the features, or of their derivatives summed over the columns."""
+    n_rows = len(blocks[0])
+    roots = np.ones(n_rows) if log_weights is None else np.exp(log_weights / 2)
     total, steps = 0.0, [difference_steps(block) for block in blocks]
-    for rows in gen_batches(len(blocks[0]), CHUNK_ROWS):
+    for rows in gen_batches(n_rows, CHUNK_ROWS):
         chunk = take(blocks, rows)
         parts = gradient_features(features, chunk, steps) if derivatives else [features(chunk)]
+        parts = (part * roots[rows, None] for part in parts)
         total = total + sum(part.T @ part for part in parts)
-    return total / len(blocks[0])
+    return total / n_rows

@@ -33,7 +33,9 @@ from skmi.information._features import (
     in_chunks,
     mean_in_chunks,
     median_gamma,
+    sample_by_ratio,
     second_moment,
+    shuffle_pairs,
     stack,
     take,
 )
@@ -49,8 +51,16 @@ __all__ = ["KernelEtaDV"]
 
 #: Rows up to which feature_map="auto" is the exact kernel.
 EXACT_ROWS = 1000
-#: Samples of the product distribution that n_shuffles="auto" aims at.
-EXACT_PRODUCT_ROWS, PRODUCT_ROWS = 1000, 10_000
+#: Samples of the product distribution that n_shuffles="auto" keeps, for the exact kernel and for
+#: other features, and candidates that it keeps them from.
+PRODUCT_ROWS = {True: 1000, False: 10_000}
+CANDIDATE_ROWS = {True: 20_000, False: 100_000}
+#: Samples of the product distribution for a score.
+SCORE_ROWS = 100_000
+#: The pilot's lambda, relative to the mean square of the features.
+PILOT_PENALTY = 1e-4
+#: Largest relative duality gap of the pilot and along the path.
+PATH_TOL = 1e-6
 #: Candidates of lambda_="auto", relative to the mean square of the features.
 CANDIDATES = np.logspace(0, -7, 15)
 #: Candidates in a row that may be worse than the best before the path ends.
@@ -355,9 +365,11 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         self._seed = int(rng.randint(np.iinfo(np.int32).max))
         self._exact = self._is_exact(max(len(blocks[0]) for blocks in samples))
-        P, Q = self._draw(samples)
         candidates = self._check_candidates()
-        self._make_features(stack(P, Q))
+        shuffled = self._draw(samples)
+        self._make_features(stack(shuffled.P, shuffled.Q))
+        pilot = self._make_pilot(samples)
+        draw = shuffled if pilot is None else self._draw(samples, pilot=pilot)
         self.path_ = []
         if candidates is None or len(candidates) > 1:
             if self._critics_estimator is not None:
@@ -367,10 +379,10 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
                     "on other rows, or give lambda_ a number.",
                     UserWarning,
                 )
-            self.lambda_best_ = self._choose_lambda(samples, candidates)
+            self.lambda_best_ = self._choose_lambda(samples, candidates, pilot)
         else:
             self.lambda_best_ = float(candidates[0])
-        setting = self._set_up(P, Q)
+        setting = self._set_up(draw)
         problem = self._problem(setting, self.lambda_best_)
         solution = self._solve(problem)
         point = solution.point
@@ -382,22 +394,24 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
                 ConvergenceWarning,
             )
         self._witness = setting.witness(problem, point)
-        self.coef_, self.eta_, self.dual_coef_ = self._witness.coef, point.eta, point.ratios
+        self.coef_, self.eta_ = self._witness.coef, point.eta
+        self.dual_coef_ = problem.ratios(point)
+        self.product_weights_ = np.exp(draw.log_weights) * np.ones(len(self.dual_coef_))
         self.mi_ = problem.bound(point)
-        ceiling = np.log(len(point.ratios))
+        ceiling = np.log(len(point.masses))
         if is_saturated(self.mi_, ceiling):
             warn(
-                f"mi_ = {self.mi_:.2f} nats, but {len(point.ratios)} samples of the product "
+                f"mi_ = {self.mi_:.2f} nats, but {len(point.masses)} samples of the product "
                 f"distribution can hardly certify more than {ceiling:.2f}. Raise lambda_ if score "
                 "on new data is lower, else use more data or n_shuffles.",
                 SaturationWarning,
             )
         self.objective_ = point.objective
-        self.dual_objective_ = problem.dual_objective(point.ratios)
+        self.dual_objective_ = problem.dual_objective(point.masses)
         self.duality_gap_ = point.gap
         self.n_iter_ = solution.n_iter
         if self._paired:
-            self._y_reference = Q[1][:REFERENCE_ROWS]
+            self._y_reference = shuffled.Q[1][:REFERENCE_ROWS]
         return self
 
     # ------------------------------------------------------------ data
@@ -448,7 +462,10 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             pairs = self._transform_margins(self._read_pairs(X, y))
             if len(pairs[0]) < 2:
                 raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
-            return self._draw([pairs], seed=0)
+            n_shuffles = self.n_shuffles
+            if n_shuffles == "auto":
+                n_shuffles = 1 if self._slow_kernel else SCORE_ROWS // len(pairs[0])
+            return pairs, shuffle_pairs(pairs, n_shuffles, seed=0)
         if y is None:
             raise ValueError("score takes two samples after fit_samples: score(P, Q).")
         return [self._read_rows(rows) for rows in (X, y)]
@@ -456,24 +473,50 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     def _read_rows(self, X):
         return self._transform_margins([_as_table(self.x_encoder_.transform(X))])
 
-    def _draw(self, samples, rows=None, seed=None):
+    def _draw(self, samples, rows=None, pilot=None) -> "_Draw":
         """Samples of P and of Q among the given rows of each sample."""
         if rows is not None:
             samples = [take(blocks, r) for blocks, r in zip(samples, rows, strict=True)]
         if not self._paired:
-            return samples
+            return _Draw(*samples)
         pairs = samples[0]
-        x, y = pairs
-        n_rows, n_shuffles = len(x), self.n_shuffles
-        if n_shuffles == "auto":
-            wanted = EXACT_PRODUCT_ROWS if self._exact else PRODUCT_ROWS
-            slow = self._exact and not isinstance(self.kernel, str | Kernel)
-            n_shuffles = 1 if slow else wanted // n_rows
-        n_shuffles = int(np.clip(n_shuffles, 1, n_rows - 1))
-        rng = np.random.default_rng(self._seed if seed is None else seed)
-        order = rng.permutation(n_rows)
-        partners = np.concatenate([np.roll(order, shift + 1) for shift in range(n_shuffles)])
-        return pairs, [x[np.tile(order, n_shuffles)], y[partners]]
+        n_rows = len(pairs[0])
+        if pilot is None:
+            return _Draw(pairs, shuffle_pairs(pairs, self._shuffles(n_rows), self._seed))
+        candidates = shuffle_pairs(pairs, pilot.n_shuffles, self._seed)
+        n_kept = max(n_rows, PRODUCT_ROWS[self._exact])
+        kept, log_weights = sample_by_ratio(pilot.witness(candidates), n_kept, self._seed)
+        return _Draw(pairs, take(candidates, kept), log_weights, len(candidates[0]))
+
+    def _shuffles(self, n_rows: int) -> int:
+        """Pairs of the product distribution for each row, where all count alike."""
+        if self.n_shuffles != "auto":
+            return self.n_shuffles
+        return 1 if self._slow_kernel else PRODUCT_ROWS[self._exact] // n_rows
+
+    @property
+    def _slow_kernel(self) -> bool:
+        """Whether the kernel is a function of two rows."""
+        return self._exact and not isinstance(self.kernel, str | Kernel)
+
+    def _make_pilot(self, samples):
+        """A first log ratio, which tells where product samples matter; None: all count alike.
+
+        An average of exp f over the product distribution hangs on the pairs where f is large,
+        few of which a shuffle meets.
+        """
+        if not self._paired or self.n_shuffles != "auto" or self._slow_kernel:
+            return None
+        n_rows = len(samples[0][0])
+        n_shuffles = CANDIDATE_ROWS[self._exact] // n_rows
+        if min(n_shuffles, n_rows - 1) <= max(1, PRODUCT_ROWS[self._exact] // n_rows):
+            return None
+        rng = np.random.default_rng(self._seed)
+        rows = rng.permutation(n_rows)[: PRODUCT_ROWS[self._exact]]
+        setting = self._set_up(self._draw(samples, [rows]))
+        problem = self._problem(setting, PILOT_PENALTY * setting.scale)
+        solution = self._solve(problem, rough=True)
+        return _Pilot(setting.witness(problem, solution.point), n_shuffles)
 
     # ------------------------------------------------------------ features
 
@@ -526,14 +569,15 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             )
         return gammas
 
-    def _set_up(self, P, Q) -> "_Setting":
+    def _set_up(self, draw: "_Draw") -> "_Setting":
         """The features of samples, in coordinates where the regulariser is the identity."""
+        P, Q = draw.P, draw.Q
         if self._exact:
             n_rows = [len(sample[0]) for sample in (P, Q)]
             exact_rows = n_rows[1] if self.regularizer == "ridge" else sum(n_rows)
             check_memory(exact_rows, n_rows[0])
             if self.regularizer == "ridge":
-                return self._set_up_kernel(P, Q)
+                return self._set_up_kernel(draw)
             pool = stack(P, Q)
             sections, basis = KernelSections(self._kernel, pool), self._kernel.factorize(pool)[1]
         else:
@@ -546,9 +590,10 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         q_features = in_chunks(features, Q)
         target = mean_in_chunks(features, P)
         if self.regularizer == "ridge":
-            return _Setting(sections, q_features, target, basis=basis)
+            return _Setting(draw, sections, q_features, target, basis=basis)
         derivatives = self.regularizer == "sobolev"
-        metric = sum(second_moment(features, blocks, derivatives) for blocks in (P, Q)) / 2
+        metric = second_moment(features, P, derivatives) / 2
+        metric += second_moment(features, Q, derivatives, draw.log_weights) / 2
         metric[np.diag_indices(len(metric))] += self.ridge
         try:
             factor = cholesky(metric, lower=True)
@@ -561,19 +606,22 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         whitened = solve_triangular(factor, q_features.T, lower=True).T
         target = solve_triangular(factor, target, lower=True)
         back = solve_triangular(factor, np.eye(len(factor)), lower=True).T
-        return _Setting(sections, whitened, target, basis=back if basis is None else basis @ back)
+        basis = back if basis is None else basis @ back
+        return _Setting(draw, sections, whitened, target, basis=basis)
 
-    def _set_up_kernel(self, P, Q) -> "_Setting":
+    def _set_up_kernel(self, draw: "_Draw") -> "_Setting":
         """The exact kernel with the ridge: coordinates in the span of the samples of Q.
 
         What the mean feature of P has outside this span no sample of Q sees; the optimal w has
         it over lambda. So there are as many unknowns as samples of Q, and by stationarity the
-        solution is the kernel expansion ``(mean k(a_i, .) - mean r_j k(b_j, .)) / lambda``.
+        solution is the kernel expansion ``(mean k(a_i, .) - mean q_j k(b_j, .)) / lambda``.
         """
+        P, Q = draw.P, draw.Q
         coordinates, basis = self._kernel.factorize(Q)
         target = mean_in_chunks(KernelSections(self._kernel, Q), P) @ basis
         norm = mean_in_chunks(KernelSections(self._kernel, P), P).mean()
         return _Setting(
+            draw,
             KernelSections(self._kernel, stack(P, Q)),
             coordinates,
             target,
@@ -591,11 +639,13 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             eps=self.eps or 0.0,
             normalized=self.normalize,
             residual=setting.residual,
+            log_weights=setting.draw.log_weights,
         )
 
-    def _solve(self, problem, start=None):
-        options = {"solver": self.solver, "tol": self.tol, "max_iter": self.max_iter}
-        return solve(problem, start, **options)
+    def _solve(self, problem, start=None, *, rough=False):
+        tol = max(PATH_TOL, self.tol) if rough else self.tol
+        options = {"solver": self.solver, "tol": tol, "max_iter": self.max_iter}
+        return solve(problem, start, **options, polish=not rough)
 
     def _check_candidates(self):
         """Values of lambda to try, largest first; None for those of "auto"."""
@@ -609,7 +659,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             )
         return np.sort(candidates)[::-1]
 
-    def _choose_lambda(self, samples, candidates) -> float:
+    def _choose_lambda(self, samples, candidates, pilot) -> float:
         """The candidate with the largest held-out bound, along a path with warm starts."""
         if len(samples) > 1 and not isinstance(self.cv, Integral):
             raise ValueError(
@@ -620,21 +670,22 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         all_splits = [split_rows(self.cv, len(blocks[0]), self._seed) for blocks in samples]
         for splits in zip(*all_splits, strict=True):
             train, test = zip(*splits, strict=True)
-            setting = self._set_up(*self._draw(samples, train))
-            held_out = [in_chunks(setting.sections, b) for b in self._draw(samples, test)]
-            folds.append((setting, held_out))
+            setting = self._set_up(self._draw(samples, train, pilot))
+            draw = self._draw(samples, test, pilot)
+            held_out = [in_chunks(setting.sections, blocks) for blocks in (draw.P, draw.Q)]
+            folds.append((setting, held_out, draw.log_weights))
         if candidates is None:
-            squares = [np.square(setting.q_features).sum(1).mean() for setting, _ in folds]
-            candidates = CANDIDATES * (np.mean(squares) or 1.0)
+            candidates = CANDIDATES * np.mean([setting.scale for setting, *_ in folds])
         starts = [None] * len(folds)
         for penalty in candidates:
             values = []
-            for i, (setting, held_out) in enumerate(folds):
+            for i, (setting, held_out, log_weights) in enumerate(folds):
                 problem = self._problem(setting, penalty)
-                solution = self._solve(problem, starts[i])
+                solution = self._solve(problem, starts[i], rough=True)
                 starts[i] = solution.point.weights
                 witness = setting.witness(problem, solution.point)
-                value = _bound(*(witness.from_sections(s) for s in held_out))
+                joint, product = (witness.from_sections(sections) for sections in held_out)
+                value = _bound(joint, product + log_weights)
                 values.append(value if solution.converged else -np.inf)
             value = float(np.mean(values))
             self.path_.append({"lambda": float(penalty), "value": value, "fold_values": values})
@@ -719,6 +770,36 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
 
 
 @dataclass(frozen=True)
+class _Draw:
+    """Samples of P and of Q.
+
+    Attributes
+    ----------
+    P, Q : list of ndarray
+    log_weights : ndarray of shape (m,) or float
+        Of the samples of Q, whose weights have mean 1.
+    """
+
+    P: list
+    Q: list
+    log_weights: np.ndarray | float = 0.0
+    n_all: int | None = None
+
+    @property
+    def n_candidates(self) -> int:
+        """Samples of Q that these were kept from."""
+        return self.n_all or len(self.Q[0])
+
+
+@dataclass(frozen=True)
+class _Pilot:
+    """A first log ratio, and for how many shuffles it is computed."""
+
+    witness: "_Witness"
+    n_shuffles: int
+
+
+@dataclass(frozen=True)
 class _Witness:
     """The fitted log ratio: a linear function of features, less eta."""
 
@@ -731,7 +812,8 @@ class _Witness:
         return np.minimum(sections @ self.coef - self.eta, self.ceiling)
 
     def __call__(self, blocks) -> np.ndarray:
-        return in_chunks(lambda chunk: self.from_sections(self.sections(chunk)), blocks)
+        function = self.sections.function(self.coef)
+        return np.minimum(in_chunks(function, blocks) - self.eta, self.ceiling)
 
 
 @dataclass(frozen=True)
@@ -740,6 +822,7 @@ class _Setting:
 
     Attributes
     ----------
+    draw : _Draw
     sections : callable
         The features that the fitted function is linear in.
     q_features : ndarray of shape (m, d)
@@ -755,6 +838,7 @@ class _Setting:
         from the ratios.
     """
 
+    draw: _Draw
     sections: object
     q_features: np.ndarray
     target: np.ndarray
@@ -762,13 +846,18 @@ class _Setting:
     residual: float = 0.0
     n_p: int | None = None
 
+    @property
+    def scale(self) -> float:
+        """Mean square of the features."""
+        return float(np.square(self.q_features).sum(1).mean()) or 1.0
+
     def witness(self, problem: RatioProblem, point: Point) -> _Witness:
-        n_q = len(point.ratios)
+        n_q = len(point.masses)
         if self.n_p is not None:
-            coef = np.append(np.full(self.n_p, 1 / self.n_p), -point.ratios / n_q) / problem.penalty
+            coef = np.append(np.full(self.n_p, 1 / self.n_p), -point.masses / n_q) / problem.penalty
         else:
             coef = point.weights if self.basis is None else self.basis @ point.weights
-        return _Witness(self.sections, coef, point.eta, np.log(n_q))
+        return _Witness(self.sections, coef, point.eta, np.log(self.draw.n_candidates))
 
 
 def _as_table(values: np.ndarray) -> np.ndarray:
