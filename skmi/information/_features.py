@@ -5,6 +5,7 @@ A sample is a list of *blocks*, arrays of columns with the same rows: ``[x, y]``
 """
 
 import copy
+import math
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ RANK_TOLERANCE = 1e-10
 #: Rows from which distances are drawn, and those that are transformed at once.
 MEDIAN_ROWS = 500
 CHUNK_ROWS = 2**12
+#: Smallest number of rows whose pairs are candidates.
+BLOCK_ROWS = 32
 
 
 def take(blocks, rows) -> list:
@@ -63,6 +66,13 @@ def shuffle_pairs(pairs, n_shuffles: int, seed: int) -> list:
     order = np.random.default_rng(seed).permutation(len(x))
     partners = np.concatenate([np.roll(order, shift + 1) for shift in range(n_shuffles)])
     return [x[np.tile(order, n_shuffles)], y[partners]]
+
+
+def pair_blocks(n_rows: int, n_pairs: int, seed: int) -> list:
+    """Rows in random blocks, in which all pairs are about as many as asked for."""
+    order = np.random.default_rng(seed).permutation(n_rows)
+    size = int(np.clip(n_pairs // n_rows, BLOCK_ROWS, n_rows)) if n_rows > BLOCK_ROWS else n_rows
+    return np.array_split(order, n_rows // size)
 
 
 def sample_by_ratio(log_ratios: np.ndarray, n_kept: int, seed: int):
@@ -118,11 +128,13 @@ class ProductKernel:
         self.kernel, self.gammas = kernel, gammas
 
     def __call__(self, first, second) -> np.ndarray:
-        product = 1.0
+        return math.prod(self.factors(first, second))
+
+    def factors(self, first, second):
+        """The kernel of each block."""
         for a, b, gamma in zip(first, second, self.gammas, strict=True):
             options = {} if gamma is None else {"gamma": gamma, "filter_params": True}
-            product = product * pairwise_kernels(a, b, metric=self.kernel, **options)
-        return product
+            yield pairwise_kernels(a, b, metric=self.kernel, **options)
 
     def factorize(self, blocks) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates in the span of the kernel functions at some rows.
@@ -179,9 +191,20 @@ class KernelSections:
     def __call__(self, blocks) -> np.ndarray:
         return self.kernel(blocks, self.points)
 
-    def function(self, coef):
-        """The function of blocks that has these weights."""
-        return lambda blocks: self(blocks) @ coef
+    def expand(self, coef):
+        """A function of these features in terms that are quick for many pairs."""
+        return self, coef
+
+    def table(self, coef, x, y) -> np.ndarray:
+        """Values at all pairs of the rows of x and y."""
+        x_values, y_values = self.kernel.factors([x, y], self.points)
+        return (x_values * coef) @ y_values.T
+
+
+def all_pairs(features, coef, x, y) -> np.ndarray:
+    """Values of a function at all pairs of the rows of x and y."""
+    pairs = [np.repeat(x, len(y), axis=0), np.tile(y, (len(x), 1))]
+    return in_chunks(lambda chunk: features(chunk) @ coef, pairs).reshape(len(x), len(y))
 
 
 class ColumnFeatures:
@@ -208,15 +231,32 @@ class ColumnFeatures:
             )
         return features.astype(np.float64, copy=False)
 
-    def function(self, coef):
-        """The function of blocks that has these weights."""
-        if not isinstance(self.transformer, Nystroem):
-            return lambda blocks: self(blocks) @ coef
-        # an expansion at the landmarks: the product of two square matrices for each row is saved
-        landmarks, coef = self.transformer.components_, self.transformer.normalization_.T @ coef
-        kernel, gamma = self.transformer.kernel, self.transformer.gamma
-        return lambda blocks: (
-            pairwise_kernels(self._columns(blocks), landmarks, metric=kernel, gamma=gamma) @ coef
+    def expand(self, coef):
+        """A function of these features in terms that are quick for many pairs."""
+        return self, coef
+
+    def table(self, coef, x, y) -> np.ndarray:
+        """Values at all pairs of the rows of x and y."""
+        return all_pairs(self, coef, x, y)
+
+
+class NystroemFeatures(ColumnFeatures):
+    """Nystroem's approximation of a kernel; its functions are expansions at the landmarks."""
+
+    def __init__(self, transformer, scales, kernel: ProductKernel):
+        super().__init__(transformer, scales)
+        self.kernel = kernel
+
+    def fit(self, blocks) -> "NystroemFeatures":
+        super().fit(blocks)
+        self.landmarks = take(blocks, self.transformer.component_indices_)
+        return self
+
+    def expand(self, coef):
+        """A function of these features in terms that are quick for many pairs."""
+        return (
+            KernelSections(self.kernel, self.landmarks),
+            self.transformer.normalization_.T @ coef,
         )
 
 
@@ -231,8 +271,9 @@ def approximate_kernel(name, kernel, gammas, n_components, random_state) -> Colu
     power = STATIONARY[kernel][1]
     scales = [gamma ** (1 / power) for gamma in gammas]
     options = {"gamma": 1.0, "n_components": n_components, "random_state": random_state}
-    transformer = RBFSampler(**options) if name == "fourier" else Nystroem(kernel, **options)
-    return ColumnFeatures(transformer, scales)
+    if name == "fourier":
+        return ColumnFeatures(RBFSampler(**options), scales)
+    return NystroemFeatures(Nystroem(kernel, **options), scales, ProductKernel(kernel, gammas))
 
 
 class CriticFeatures:
@@ -259,9 +300,13 @@ class CriticFeatures:
             features.append(critic.features(critic.embed_x(x), critic.embed_y(y)))
         return torch.cat(features, dim=1).numpy()
 
-    def function(self, coef):
-        """The function of blocks that has these weights."""
-        return lambda blocks: self(blocks) @ coef
+    def expand(self, coef):
+        """A function of these features in terms that are quick for many pairs."""
+        return self, coef
+
+    def table(self, coef, x, y) -> np.ndarray:
+        """Values at all pairs of the rows of x and y."""
+        return all_pairs(self, coef, x, y)
 
 
 # -------------------------------------------------------------------------- regularisers

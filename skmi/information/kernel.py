@@ -27,12 +27,14 @@ from skmi.information._features import (
     ColumnFeatures,
     CriticFeatures,
     KernelSections,
+    NystroemFeatures,
     ProductKernel,
     approximate_kernel,
     check_memory,
     in_chunks,
     mean_in_chunks,
     median_gamma,
+    pair_blocks,
     sample_by_ratio,
     second_moment,
     shuffle_pairs,
@@ -54,15 +56,13 @@ EXACT_ROWS = 1000
 #: Samples of the product distribution that n_shuffles="auto" keeps, for the exact kernel and for
 #: other features, and candidates that it keeps them from.
 PRODUCT_ROWS = {True: 1000, False: 10_000}
-CANDIDATE_ROWS = {True: 20_000, False: 100_000}
-#: Samples of the product distribution for a score.
-SCORE_ROWS = 100_000
+CANDIDATE_ROWS = 1_000_000
 #: The pilot's lambda, relative to the mean square of the features.
 PILOT_PENALTY = 1e-4
 #: Largest relative duality gap of the pilot and along the path.
 PATH_TOL = 1e-6
 #: Candidates of lambda_="auto", relative to the mean square of the features.
-CANDIDATES = np.logspace(0, -7, 15)
+CANDIDATES = np.logspace(0, -8, 17)
 #: Candidates in a row that may be worse than the best before the path ends.
 PATH_PATIENCE = 3
 
@@ -96,7 +96,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     lambda_ : "auto", float or sequence of float, default="auto"
         Strength of the regulariser. Of a sequence the one with the largest held-out bound is
         chosen, along a path with warm starts from the largest to the smallest that ends where
-        the bound falls. ``"auto"`` is a sequence over seven decades.
+        the bound falls. ``"auto"`` is a sequence over eight decades.
     regularizer : {"ridge", "fisher", "sobolev"}, default="ridge"
         The metric R: the identity, the second moment of the features, or that of their
         derivatives in the columns, each of them under the mean of both distributions.
@@ -456,20 +456,6 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     def _transform_margins(self, blocks) -> list:
         return [transform_margins(m, b) for m, b in zip(self._margins, blocks, strict=True)]
 
-    def _read(self, X, y):
-        """P and Q of new data, as blocks."""
-        if self._paired:
-            pairs = self._transform_margins(self._read_pairs(X, y))
-            if len(pairs[0]) < 2:
-                raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
-            n_shuffles = self.n_shuffles
-            if n_shuffles == "auto":
-                n_shuffles = 1 if self._slow_kernel else SCORE_ROWS // len(pairs[0])
-            return pairs, shuffle_pairs(pairs, n_shuffles, seed=0)
-        if y is None:
-            raise ValueError("score takes two samples after fit_samples: score(P, Q).")
-        return [self._read_rows(rows) for rows in (X, y)]
-
     def _read_rows(self, X):
         return self._transform_margins([_as_table(self.x_encoder_.transform(X))])
 
@@ -480,43 +466,50 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         if not self._paired:
             return _Draw(*samples)
         pairs = samples[0]
-        n_rows = len(pairs[0])
+        x, y = pairs
         if pilot is None:
-            return _Draw(pairs, shuffle_pairs(pairs, self._shuffles(n_rows), self._seed))
-        candidates = shuffle_pairs(pairs, pilot.n_shuffles, self._seed)
-        n_kept = max(n_rows, PRODUCT_ROWS[self._exact])
-        kept, log_weights = sample_by_ratio(pilot.witness(candidates), n_kept, self._seed)
-        return _Draw(pairs, take(candidates, kept), log_weights, len(candidates[0]))
+            return _Draw(pairs, self._shuffle(pairs, self._seed))
+        x_rows, y_rows, log_ratios = pilot.of_others(pairs, self._n_candidates, self._seed)
+        n_kept = max(len(x), PRODUCT_ROWS[self._exact])
+        kept, log_weights = sample_by_ratio(log_ratios, n_kept, self._seed)
+        return _Draw(pairs, [x[x_rows[kept]], y[y_rows[kept]]], log_weights, len(log_ratios))
 
-    def _shuffles(self, n_rows: int) -> int:
-        """Pairs of the product distribution for each row, where all count alike."""
-        if self.n_shuffles != "auto":
-            return self.n_shuffles
-        return 1 if self._slow_kernel else PRODUCT_ROWS[self._exact] // n_rows
+    def _shuffle(self, pairs, seed: int) -> list:
+        n_shuffles = self.n_shuffles
+        if n_shuffles == "auto":
+            n_shuffles = 1 if self._slow_kernel else PRODUCT_ROWS[self._exact] // len(pairs[0])
+        return shuffle_pairs(pairs, n_shuffles, seed)
 
     @property
     def _slow_kernel(self) -> bool:
         """Whether the kernel is a function of two rows."""
         return self._exact and not isinstance(self.kernel, str | Kernel)
 
-    def _make_pilot(self, samples):
-        """A first log ratio, which tells where product samples matter; None: all count alike.
+    @property
+    def _n_candidates(self) -> int:
+        """Pairs of the product distribution to choose from."""
+        factorizes = self._exact or isinstance(self._features, NystroemFeatures)
+        return CANDIDATE_ROWS if factorizes else CANDIDATE_ROWS // 10
+
+    def _weighs(self, n_rows: int) -> bool:
+        """Whether product samples are chosen, and weighted."""
+        if not self._paired or self.n_shuffles != "auto" or self._slow_kernel:
+            return False
+        return 2 * max(n_rows, PRODUCT_ROWS[self._exact]) <= self._n_candidates
+
+    def _make_pilot(self, samples) -> "_Witness | None":
+        """A first log ratio, which tells where product samples matter.
 
         An average of exp f over the product distribution hangs on the pairs where f is large,
         few of which a shuffle meets.
         """
-        if not self._paired or self.n_shuffles != "auto" or self._slow_kernel:
-            return None
         n_rows = len(samples[0][0])
-        n_shuffles = CANDIDATE_ROWS[self._exact] // n_rows
-        if min(n_shuffles, n_rows - 1) <= max(1, PRODUCT_ROWS[self._exact] // n_rows):
+        if not self._weighs(n_rows):
             return None
-        rng = np.random.default_rng(self._seed)
-        rows = rng.permutation(n_rows)[: PRODUCT_ROWS[self._exact]]
+        rows = np.random.default_rng(self._seed).permutation(n_rows)[: PRODUCT_ROWS[self._exact]]
         setting = self._set_up(self._draw(samples, [rows]))
         problem = self._problem(setting, PILOT_PENALTY * setting.scale)
-        solution = self._solve(problem, rough=True)
-        return _Pilot(setting.witness(problem, solution.point), n_shuffles)
+        return setting.witness(problem, self._solve(problem, rough=True).point)
 
     # ------------------------------------------------------------ features
 
@@ -716,7 +709,18 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         float
         """
         check_is_fitted(self)
-        return _bound(*(self._witness(blocks) for blocks in self._read(X, y)))
+        if not self._paired:
+            if y is None:
+                raise ValueError("score takes two samples after fit_samples: score(P, Q).")
+            return _bound(*(self._witness(self._read_rows(rows)) for rows in (X, y)))
+        pairs = self._transform_margins(self._read_pairs(X, y))
+        if len(pairs[0]) < 2:
+            raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
+        if self._weighs(len(pairs[0])):
+            product = self._witness.of_others(pairs, self._n_candidates, seed=0)[-1]
+        else:
+            product = self._witness(self._shuffle(pairs, seed=0))
+        return _bound(self._witness(pairs), product)
 
     def score_samples(self, X, y=None):
         r"""Estimates of the log density ratio, in nats.
@@ -792,14 +796,6 @@ class _Draw:
 
 
 @dataclass(frozen=True)
-class _Pilot:
-    """A first log ratio, and for how many shuffles it is computed."""
-
-    witness: "_Witness"
-    n_shuffles: int
-
-
-@dataclass(frozen=True)
 class _Witness:
     """The fitted log ratio: a linear function of features, less eta."""
 
@@ -812,8 +808,22 @@ class _Witness:
         return np.minimum(sections @ self.coef - self.eta, self.ceiling)
 
     def __call__(self, blocks) -> np.ndarray:
-        function = self.sections.function(self.coef)
-        return np.minimum(in_chunks(function, blocks) - self.eta, self.ceiling)
+        sections, coef = self.sections.expand(self.coef)
+        values = in_chunks(lambda chunk: sections(chunk) @ coef, blocks)
+        return np.minimum(values - self.eta, self.ceiling)
+
+    def of_others(self, pairs, n_pairs: int, seed: int):
+        """Log ratios of many pairs of rows that do not belong together, and their rows."""
+        sections, coef = self.sections.expand(self.coef)
+        x, y = pairs
+        x_rows, y_rows, values = [], [], []
+        for rows in pair_blocks(len(x), n_pairs, seed):
+            apart = np.nonzero(~np.eye(len(rows), dtype=bool))
+            x_rows.append(rows[apart[0]])
+            y_rows.append(rows[apart[1]])
+            values.append(sections.table(coef, x[rows], y[rows])[apart])
+        log_ratios = np.minimum(np.concatenate(values) - self.eta, self.ceiling)
+        return np.concatenate(x_rows), np.concatenate(y_rows), log_ratios
 
 
 @dataclass(frozen=True)
