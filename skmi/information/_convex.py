@@ -199,36 +199,34 @@ def _newton(problem: RatioProblem, point: Point, tol: float, max_iter: int, poli
     """Newton's method; steps are halved until the duality gap falls.
 
     Along a Newton direction the gradient shrinks by the step taken, to first order, so that
-    the gap itself measures progress. A Hessian is kept as long as it serves: a gradient costs
-    next to nothing beside it. The step beyond `tol` has its own; convergence is quadratic there,
-    and ends at the precision of the machine.
+    the gap itself measures progress. To `polish` is to take one step beyond `tol`: convergence
+    is quadratic, and it ends at the precision of the machine. Otherwise a Hessian is kept as long
+    as it serves, for a gradient costs little beside it.
     """
     factor = None
     for n_iter in range(1, max_iter + 1):
         optimal = _is_optimal(point, tol)
         if optimal and not polish:
             return point, n_iter - 1
-        fresh = factor is None or optimal
-        if fresh:
-            try:
-                factor = cho_factor(problem.hessian(point))
-            except (LinAlgError, ValueError):  # a penalty below the rounding of the features
-                return point, n_iter
-        direction, gap = cho_solve(factor, -point.gradient), point.gap
-        step = 1.0
+        kept = factor is not None
+        try:
+            factor = factor if kept else cho_factor(problem.hessian(point))
+        except (LinAlgError, ValueError):  # a penalty below the rounding errors of the features
+            return point, n_iter
+        direction = cho_solve(factor, -point.gradient)
+        step, progress = 1.0, 1.0
         while step > 1e-10:
             candidate = problem.at(point.weights + step * direction)
-            if candidate.gap < (1 - 1e-4 * step) * gap:
+            if candidate.gap < (1 - 1e-4 * step) * point.gap:
+                progress = candidate.gap / point.gap
                 point = candidate
                 break
-            step /= 2
-            if not fresh:
+            if kept:
                 break
-        if fresh and not point.gap < gap:
+            step /= 2
+        if optimal or (progress == 1 and not kept):
             return point, n_iter
-        if optimal:
-            return point, n_iter
-        if not point.gap < KEPT_PROGRESS * gap:
+        if polish or progress > KEPT_PROGRESS:
             factor = None
     return point, max_iter
 

@@ -330,10 +330,10 @@ def difference_steps(block: np.ndarray) -> np.ndarray:
     return 1e-4 * np.where(spread > 0, spread, 1.0)
 
 
-def second_moment(features, blocks, derivatives: bool, log_weights=None) -> np.ndarray:
+def second_moment(features, blocks, derivatives: bool, log_weights=0.0) -> np.ndarray:
     """Mean outer product of the features, or of their derivatives summed over the columns."""
     n_rows = len(blocks[0])
-    roots = np.ones(n_rows) if log_weights is None else np.exp(log_weights / 2)
+    roots = np.exp(np.broadcast_to(log_weights, n_rows) / 2)
     total, steps = 0.0, [difference_steps(block) for block in blocks]
     for rows in gen_batches(n_rows, CHUNK_ROWS):
         chunk = take(blocks, rows)

@@ -119,9 +119,11 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         Factor of the perturbation :math:`\epsilon e^{-\eta}`, which makes the loss strictly
         convex ([1]_, Lemma 3).
     n_shuffles : int or "auto", default="auto"
-        How many pairs of the product distribution each row is in. ``"auto"`` makes about 10,000
-        of them, 1,000 for the exact kernel, and at least one for each row; one for each row
-        where the kernel is a function of two rows, which is slow.
+        How many pairs of the product distribution each row is in, all with the same weight.
+        ``"auto"`` keeps 10,000 of them, 1,000 for the exact kernel, and at least one for each
+        row, out of about a million candidates; more of them where a first fit says that the
+        ratio is large, with weights in return. Where that cannot be quick, with more rows than
+        other feature maps allow, or a kernel that is a function of two rows, it shuffles.
     solver : {"auto", "newton", "lbfgs"}, default="auto"
         ``"auto"`` is Newton's method up to 3000 unknowns. They are the features, or the samples
         of the product distribution for the exact kernel.
@@ -153,7 +155,10 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     eta_ : float
         The normaliser; :math:`f - \eta` estimates the log density ratio.
     dual_coef_ : ndarray of shape (M,)
-        The ratios r. Their mean is 1, or less with ``eps``, and free with ``normalize=False``.
+        The ratios r. Their weighted mean is 1, or less with ``eps``, and free with
+        ``normalize=False``.
+    product_weights_ : ndarray of shape (M,)
+        The weights of the samples of the product distribution, with mean 1.
     objective_, dual_objective_ : float
         Optimal values of the regularised problem and of its dual.
     duality_gap_ : float
@@ -184,7 +189,14 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     Primal stationarity gives :math:`-L(w, \eta) = \overline{r \log r} + \lambda \langle w, R w
     \rangle` where the ratios have mean 1: the two estimates of [1]_ differ where there is a
     regulariser, and minus ``objective_`` lies halfway. Log ratios of new pairs are cut off at
-    log M, the largest that M ratios with mean 1 can have.
+    the logarithm of the number of product samples, or of the candidates for them, the largest
+    that so many ratios with mean 1 can have.
+
+    What limits the estimate of strong dependence is the mean of :math:`e^f` over the product
+    distribution: for Gaussians its relative variance is near :math:`e^{2 I} / M`, as f is large on
+    few pairs. ``n_shuffles="auto"`` is importance sampling against this: half of the samples are
+    drawn in proportion to a first estimate of the ratio, half from all pairs alike, so that no
+    weight is beyond 2. The first estimate changes the variance, not the expectation.
 
     The exact kernel with ``regularizer="sobolev"`` is solved among kernel expansions at the
     samples; derivatives of the kernel, which the penalty would allow too, are left out.
@@ -367,6 +379,9 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         self._exact = self._is_exact(max(len(blocks[0]) for blocks in samples))
         candidates = self._check_candidates()
         shuffled = self._draw(samples)
+        if self._exact:
+            n_rows = [len(sample[0]) for sample in (shuffled.P, shuffled.Q)]
+            check_memory(n_rows[1] if self.regularizer == "ridge" else sum(n_rows), n_rows[0])
         self._make_features(stack(shuffled.P, shuffled.Q))
         pilot = self._make_pilot(samples)
         draw = shuffled if pilot is None else self._draw(samples, pilot=pilot)
@@ -508,7 +523,12 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             return None
         rows = np.random.default_rng(self._seed).permutation(n_rows)[: PRODUCT_ROWS[self._exact]]
         setting = self._set_up(self._draw(samples, [rows]))
-        problem = self._problem(setting, PILOT_PENALTY * setting.scale)
+        problem = RatioProblem(
+            setting.q_features,
+            setting.target,
+            PILOT_PENALTY * setting.scale,
+            residual=setting.residual,
+        )
         return setting.witness(problem, self._solve(problem, rough=True).point)
 
     # ------------------------------------------------------------ features
@@ -565,12 +585,9 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     def _set_up(self, draw: "_Draw") -> "_Setting":
         """The features of samples, in coordinates where the regulariser is the identity."""
         P, Q = draw.P, draw.Q
+        if self._exact and self.regularizer == "ridge":
+            return self._set_up_kernel(draw)
         if self._exact:
-            n_rows = [len(sample[0]) for sample in (P, Q)]
-            exact_rows = n_rows[1] if self.regularizer == "ridge" else sum(n_rows)
-            check_memory(exact_rows, n_rows[0])
-            if self.regularizer == "ridge":
-                return self._set_up_kernel(draw)
             pool = stack(P, Q)
             sections, basis = KernelSections(self._kernel, pool), self._kernel.factorize(pool)[1]
         else:
