@@ -55,7 +55,7 @@ __all__ = ["KernelEtaDV"]
 EXACT_ROWS = 1000
 #: Samples of the product distribution that n_shuffles="auto" keeps, for the exact kernel and for
 #: other features, and candidates that it keeps them from.
-PRODUCT_ROWS = {True: 1000, False: 10_000}
+EXACT_PRODUCT_ROWS, PRODUCT_ROWS = 1000, 10_000
 CANDIDATE_ROWS = 1_000_000
 #: The pilot's lambda, relative to the mean square of the features.
 PILOT_PENALTY = 1e-4
@@ -194,9 +194,9 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
 
     What limits the estimate of strong dependence is the mean of :math:`e^f` over the product
     distribution: for Gaussians its relative variance is near :math:`e^{2 I} / M`, as f is large on
-    few pairs. ``n_shuffles="auto"`` is importance sampling against this: half of the samples are
-    drawn in proportion to a first estimate of the ratio, half from all pairs alike, so that no
-    weight is beyond 2. The first estimate changes the variance, not the expectation.
+    few pairs. ``n_shuffles="auto"`` is importance sampling against this ([2]_): half of the samples
+    are drawn in proportion to a first estimate of the ratio, half from all pairs alike, so that no
+    weight is beyond 2 or so. The first estimate changes the variance, not the expectation.
 
     The exact kernel with ``regularizer="sobolev"`` is solved among kernel expansions at the
     samples; derivatives of the kernel, which the penalty would allow too, are left out.
@@ -204,6 +204,8 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     References
     ----------
     .. [1] Y. Mroueh et al., "Improved Mutual Information Estimation", AAAI 2021.
+    .. [2] T. Hesterberg, "Weighted Average Importance Sampling and Defensive Mixture
+       Distributions", Technometrics, 1995.
 
     Examples
     --------
@@ -482,18 +484,23 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             return _Draw(*samples)
         pairs = samples[0]
         x, y = pairs
-        if pilot is None:
+        if pilot is None or not self._weighs(len(x)):
             return _Draw(pairs, self._shuffle(pairs, self._seed))
         x_rows, y_rows, log_ratios = pilot.of_others(pairs, self._n_candidates, self._seed)
-        n_kept = max(len(x), PRODUCT_ROWS[self._exact])
+        n_kept = max(len(x), self._n_product)
         kept, log_weights = sample_by_ratio(log_ratios, n_kept, self._seed)
         return _Draw(pairs, [x[x_rows[kept]], y[y_rows[kept]]], log_weights, len(log_ratios))
 
     def _shuffle(self, pairs, seed: int) -> list:
         n_shuffles = self.n_shuffles
         if n_shuffles == "auto":
-            n_shuffles = 1 if self._slow_kernel else PRODUCT_ROWS[self._exact] // len(pairs[0])
+            n_shuffles = 1 if self._slow_kernel else self._n_product // len(pairs[0])
         return shuffle_pairs(pairs, n_shuffles, seed)
+
+    @property
+    def _n_product(self) -> int:
+        """Samples of the product distribution to aim at."""
+        return EXACT_PRODUCT_ROWS if self._exact else PRODUCT_ROWS
 
     @property
     def _slow_kernel(self) -> bool:
@@ -507,10 +514,11 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         return CANDIDATE_ROWS if factorizes else CANDIDATE_ROWS // 10
 
     def _weighs(self, n_rows: int) -> bool:
-        """Whether product samples are chosen, and weighted."""
+        """Whether product samples are chosen among many, and weighted."""
         if not self._paired or self.n_shuffles != "auto" or self._slow_kernel:
             return False
-        return 2 * max(n_rows, PRODUCT_ROWS[self._exact]) <= self._n_candidates
+        n_kept = max(n_rows, self._n_product)
+        return n_kept < n_rows * (n_rows - 1) and 2 * n_kept <= self._n_candidates
 
     def _make_pilot(self, samples) -> "_Witness | None":
         """A first log ratio, which tells where product samples matter.
@@ -521,7 +529,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         n_rows = len(samples[0][0])
         if not self._weighs(n_rows):
             return None
-        rows = np.random.default_rng(self._seed).permutation(n_rows)[: PRODUCT_ROWS[self._exact]]
+        rows = np.random.default_rng(self._seed).permutation(n_rows)[: self._n_product]
         setting = self._set_up(self._draw(samples, [rows]))
         problem = RatioProblem(
             setting.q_features,
@@ -799,17 +807,19 @@ class _Draw:
     P, Q : list of ndarray
     log_weights : ndarray of shape (m,) or float
         Of the samples of Q, whose weights have mean 1.
+    n_candidates : int or None
+        How many samples those of Q were kept from; None: all of them.
     """
 
     P: list
     Q: list
     log_weights: np.ndarray | float = 0.0
-    n_all: int | None = None
+    n_candidates: int | None = None
 
     @property
-    def n_candidates(self) -> int:
-        """Samples of Q that these were kept from."""
-        return self.n_all or len(self.Q[0])
+    def ceiling(self) -> float:
+        """The largest log ratio of ratios with mean 1."""
+        return float(np.log(self.n_candidates or len(self.Q[0])))
 
 
 @dataclass(frozen=True)
@@ -850,6 +860,7 @@ class _Setting:
     Attributes
     ----------
     draw : _Draw
+        The samples.
     sections : callable
         The features that the fitted function is linear in.
     q_features : ndarray of shape (m, d)
@@ -884,7 +895,7 @@ class _Setting:
             coef = np.append(np.full(self.n_p, 1 / self.n_p), -point.masses / n_q) / problem.penalty
         else:
             coef = point.weights if self.basis is None else self.basis @ point.weights
-        return _Witness(self.sections, coef, point.eta, np.log(self.draw.n_candidates))
+        return _Witness(self.sections, coef, point.eta, self.draw.ceiling)
 
 
 def _as_table(values: np.ndarray) -> np.ndarray:

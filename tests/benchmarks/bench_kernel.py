@@ -186,7 +186,7 @@ def normalization(first_seed=0):
     """eta-DV against f-div at equal strength, on the same pairs and product samples."""
     rows = []
     for _, mi, pairs, fresh in gaussians(first_seed):
-        for strength in np.logspace(0, -6, 7):
+        for strength in np.logspace(-1, -5, 5):
             row = {"lambda": strength}
             for name, normalize in (("eta", True), ("f", False)):
                 options = {"lambda_": strength, "normalize": normalize, "random_state": 0}
