@@ -177,7 +177,7 @@ def accuracy(first_seed=0):
                 "seconds": seconds,
             }
         )
-        print(pd.DataFrame(rows[-1:]).round(7).to_string(index=False, header=len(rows) == 1))
+    print(pd.DataFrame(rows).to_string(index=False, float_format="%.4g"))
     errors = pd.DataFrame(rows)[["mi_", "held out, chosen", "fresh pairs"]].abs()
     print("\nwithin 0.05 nats:", (errors <= 0.05).sum().to_dict())
 
