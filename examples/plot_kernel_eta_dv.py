@@ -62,7 +62,8 @@ for strength in strengths:
     ratios = fitted.dual_coef_
     curves["-L, mi_"].append(fitted.mi_)
     curves["optimal value"].append(-fitted.objective_)
-    curves["mean of r log r"].append(np.mean(ratios * np.log(ratios)))
+    entropy = np.average(ratios * np.log(ratios), weights=fitted.product_weights_)
+    curves["mean of r log r"].append(entropy)
     curves["new pairs"].append(fitted.score(X_new, Y_new))
     curves["f-div"].append(KernelEtaDV(normalize=False, **options).fit(X, Y).mi_)
 

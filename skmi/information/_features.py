@@ -5,12 +5,14 @@ A sample is a list of *blocks*, arrays of columns with the same rows: ``[x, y]``
 """
 
 import copy
+import math
 
 import numpy as np
 import torch
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpstrf
 from scipy.spatial.distance import pdist
+from scipy.special import softmax
 from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.utils import gen_batches
@@ -27,6 +29,8 @@ RANK_TOLERANCE = 1e-10
 #: Rows from which distances are drawn, and those that are transformed at once.
 MEDIAN_ROWS = 500
 CHUNK_ROWS = 2**12
+#: Smallest number of rows whose pairs are candidates.
+BLOCK_ROWS = 32
 
 
 def take(blocks, rows) -> list:
@@ -50,6 +54,48 @@ def mean_in_chunks(function, blocks) -> np.ndarray:
     n_rows = len(blocks[0])
     batches = gen_batches(n_rows, CHUNK_ROWS)
     return sum(function(take(blocks, rows)).sum(0) for rows in batches) / n_rows
+
+
+# ------------------------------------------------------ samples of the product distribution
+
+
+def shuffle_pairs(pairs, n_shuffles: int, seed: int) -> list:
+    """Pairs of rows that do not belong together; each row is in as many as there are shuffles."""
+    x, y = pairs
+    n_shuffles = int(np.clip(n_shuffles, 1, len(x) - 1))
+    order = np.random.default_rng(seed).permutation(len(x))
+    partners = np.concatenate([np.roll(order, shift + 1) for shift in range(n_shuffles)])
+    return [x[np.tile(order, n_shuffles)], y[partners]]
+
+
+def pair_blocks(n_rows: int, n_pairs: int, seed: int) -> list:
+    """Rows in random blocks, in which all pairs are about as many as asked for."""
+    order = np.random.default_rng(seed).permutation(n_rows)
+    size = int(np.clip(n_pairs // n_rows, BLOCK_ROWS, n_rows)) if n_rows > BLOCK_ROWS else n_rows
+    return np.array_split(order, n_rows // size)
+
+
+def sample_by_ratio(log_ratios: np.ndarray, n_kept: int, seed: int):
+    """Keep some of many samples, more of them where the density ratio is large.
+
+    Half of the draws go to all samples alike, so that no weight is beyond 2, and half in
+    proportion to the ratio. What is averaged with the weights has the mean over all samples as
+    its expectation, whatever the ratios are: poor ones cost precision, not truth. Draws are
+    systematic in the order of the ratios.
+
+    Returns
+    -------
+    kept : ndarray of int, shape (n_kept,)
+    log_weights : ndarray of shape (n_kept,)
+        Their weights have mean 1.
+    """
+    order = np.argsort(log_ratios, kind="stable")
+    share = softmax(log_ratios[order]) / 2 + 0.5 / len(order)
+    start = np.random.default_rng(seed).random()
+    positions = (start + np.arange(n_kept)) / n_kept
+    drawn = np.searchsorted(np.cumsum(share), positions).clip(max=len(order) - 1)
+    weights = 1 / share[drawn]
+    return order[drawn], np.log(weights / weights.mean())
 
 
 # ------------------------------------------------------------------------------- kernels
@@ -82,11 +128,13 @@ class ProductKernel:
         self.kernel, self.gammas = kernel, gammas
 
     def __call__(self, first, second) -> np.ndarray:
-        product = 1.0
+        return math.prod(self.factors(first, second))
+
+    def factors(self, first, second):
+        """The kernel of each block."""
         for a, b, gamma in zip(first, second, self.gammas, strict=True):
             options = {} if gamma is None else {"gamma": gamma, "filter_params": True}
-            product = product * pairwise_kernels(a, b, metric=self.kernel, **options)
-        return product
+            yield pairwise_kernels(a, b, metric=self.kernel, **options)
 
     def factorize(self, blocks) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates in the span of the kernel functions at some rows.
@@ -143,6 +191,21 @@ class KernelSections:
     def __call__(self, blocks) -> np.ndarray:
         return self.kernel(blocks, self.points)
 
+    def expand(self, coef):
+        """A function of these features in terms that are quick for many pairs."""
+        return self, coef
+
+    def table(self, coef, x, y) -> np.ndarray:
+        """Values at all pairs of the rows of x and y."""
+        x_values, y_values = self.kernel.factors([x, y], self.points)
+        return (x_values * coef) @ y_values.T
+
+
+def all_pairs(features, coef, x, y) -> np.ndarray:
+    """Values of a function at all pairs of the rows of x and y."""
+    pairs = [np.repeat(x, len(y), axis=0), np.tile(y, (len(x), 1))]
+    return in_chunks(lambda chunk: features(chunk) @ coef, pairs).reshape(len(x), len(y))
+
 
 class ColumnFeatures:
     """A fitted transformer of all columns side by side, each block at its own scale."""
@@ -168,6 +231,34 @@ class ColumnFeatures:
             )
         return features.astype(np.float64, copy=False)
 
+    def expand(self, coef):
+        """A function of these features in terms that are quick for many pairs."""
+        return self, coef
+
+    def table(self, coef, x, y) -> np.ndarray:
+        """Values at all pairs of the rows of x and y."""
+        return all_pairs(self, coef, x, y)
+
+
+class NystroemFeatures(ColumnFeatures):
+    """Nystroem's approximation of a kernel; its functions are expansions at the landmarks."""
+
+    def __init__(self, transformer, scales, kernel: ProductKernel):
+        super().__init__(transformer, scales)
+        self.kernel = kernel
+
+    def fit(self, blocks) -> "NystroemFeatures":
+        super().fit(blocks)
+        self.landmarks = take(blocks, self.transformer.component_indices_)
+        return self
+
+    def expand(self, coef):
+        """A function of these features in terms that are quick for many pairs."""
+        return (
+            KernelSections(self.kernel, self.landmarks),
+            self.transformer.normalization_.T @ coef,
+        )
+
 
 def approximate_kernel(name, kernel, gammas, n_components, random_state) -> ColumnFeatures:
     """An unfitted approximation of a product kernel."""
@@ -180,8 +271,9 @@ def approximate_kernel(name, kernel, gammas, n_components, random_state) -> Colu
     power = STATIONARY[kernel][1]
     scales = [gamma ** (1 / power) for gamma in gammas]
     options = {"gamma": 1.0, "n_components": n_components, "random_state": random_state}
-    transformer = RBFSampler(**options) if name == "fourier" else Nystroem(kernel, **options)
-    return ColumnFeatures(transformer, scales)
+    if name == "fourier":
+        return ColumnFeatures(RBFSampler(**options), scales)
+    return NystroemFeatures(Nystroem(kernel, **options), scales, ProductKernel(kernel, gammas))
 
 
 class CriticFeatures:
@@ -208,6 +300,14 @@ class CriticFeatures:
             features.append(critic.features(critic.embed_x(x), critic.embed_y(y)))
         return torch.cat(features, dim=1).numpy()
 
+    def expand(self, coef):
+        """A function of these features in terms that are quick for many pairs."""
+        return self, coef
+
+    def table(self, coef, x, y) -> np.ndarray:
+        """Values at all pairs of the rows of x and y."""
+        return all_pairs(self, coef, x, y)
+
 
 # -------------------------------------------------------------------------- regularisers
 
@@ -230,11 +330,14 @@ def difference_steps(block: np.ndarray) -> np.ndarray:
     return 1e-4 * np.where(spread > 0, spread, 1.0)
 
 
-def second_moment(features, blocks, derivatives: bool) -> np.ndarray:
+def second_moment(features, blocks, derivatives: bool, log_weights=0.0) -> np.ndarray:
     """Mean outer product of the features, or of their derivatives summed over the columns."""
+    n_rows = len(blocks[0])
+    roots = np.exp(np.broadcast_to(log_weights, n_rows) / 2)
     total, steps = 0.0, [difference_steps(block) for block in blocks]
-    for rows in gen_batches(len(blocks[0]), CHUNK_ROWS):
+    for rows in gen_batches(n_rows, CHUNK_ROWS):
         chunk = take(blocks, rows)
         parts = gradient_features(features, chunk, steps) if derivatives else [features(chunk)]
+        parts = (part * roots[rows, None] for part in parts)
         total = total + sum(part.T @ part for part in parts)
-    return total / len(blocks[0])
+    return total / n_rows

@@ -26,13 +26,17 @@ from skmi.information._features import (
     ColumnFeatures,
     CriticFeatures,
     KernelSections,
+    NystroemFeatures,
     ProductKernel,
     approximate_kernel,
     check_memory,
     in_chunks,
     mean_in_chunks,
     median_gamma,
+    pair_blocks,
+    sample_by_ratio,
     second_moment,
+    shuffle_pairs,
     stack,
     take,
 )
@@ -48,10 +52,16 @@ __all__ = ["KernelEtaDV"]
 
 #: Rows up to which feature_map="auto" is the exact kernel.
 EXACT_ROWS = 1000
-#: Samples of the product distribution that n_shuffles="auto" aims at.
+#: Samples of the product distribution that n_shuffles="auto" keeps, for the exact kernel and for
+#: other features, and candidates that it keeps them from.
 EXACT_PRODUCT_ROWS, PRODUCT_ROWS = 1000, 10_000
+CANDIDATE_ROWS = 1_000_000
+#: The pilot's lambda, relative to the mean square of the features.
+PILOT_PENALTY = 1e-4
+#: Largest relative duality gap of the pilot and along the path.
+PATH_TOL = 1e-6
 #: Candidates of lambda_="auto", relative to the mean square of the features.
-CANDIDATES = np.logspace(0, -7, 15)
+CANDIDATES = np.logspace(0, -8, 17)
 #: Candidates in a row that may be worse than the best before the path ends.
 PATH_PATIENCE = 3
 
@@ -85,7 +95,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     lambda_ : "auto", float or sequence of float, default="auto"
         Strength of the regulariser. Of a sequence the one with the largest held-out bound is
         chosen, along a path with warm starts from the largest to the smallest that ends where
-        the bound falls. ``"auto"`` is a sequence over seven decades.
+        the bound falls. ``"auto"`` is a sequence over eight decades.
     regularizer : {"ridge", "fisher", "sobolev"}, default="ridge"
         The metric R: the identity, the second moment of the features, or that of their
         derivatives in the columns, each of them under the mean of both distributions.
@@ -108,9 +118,11 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         Factor of the perturbation :math:`\epsilon e^{-\eta}`, which makes the loss strictly
         convex ([1]_, Lemma 3).
     n_shuffles : int or "auto", default="auto"
-        How many pairs of the product distribution each row is in. ``"auto"`` makes about 10,000
-        of them, 1,000 for the exact kernel, and at least one for each row; one for each row
-        where the kernel is a function of two rows, which is slow.
+        How many pairs of the product distribution each row is in, all with the same weight.
+        ``"auto"`` keeps 10,000 of them, 1,000 for the exact kernel, and at least one for each
+        row, out of about a million candidates; more of them where a first fit says that the
+        ratio is large, with weights in return. Where that cannot be quick, with more rows than
+        other feature maps allow, or a kernel that is a function of two rows, it shuffles.
     solver : {"auto", "newton", "lbfgs"}, default="auto"
         ``"auto"`` is Newton's method up to 3000 unknowns. They are the features, or the samples
         of the product distribution for the exact kernel.
@@ -142,7 +154,10 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     eta_ : float
         The normaliser; :math:`f - \eta` estimates the log density ratio.
     dual_coef_ : ndarray of shape (M,)
-        The ratios r. Their mean is 1, or less with ``eps``, and free with ``normalize=False``.
+        The ratios r. Their weighted mean is 1, or less with ``eps``, and free with
+        ``normalize=False``.
+    product_weights_ : ndarray of shape (M,)
+        The weights of the samples of the product distribution, with mean 1.
     objective_, dual_objective_ : float
         Optimal values of the regularised problem and of its dual.
     duality_gap_ : float
@@ -173,7 +188,14 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     Primal stationarity gives :math:`-L(w, \eta) = \overline{r \log r} + \lambda \langle w, R w
     \rangle` where the ratios have mean 1: the two estimates of [1]_ differ where there is a
     regulariser, and minus ``objective_`` lies halfway. Log ratios of new pairs are cut off at
-    log M, the largest that M ratios with mean 1 can have.
+    the logarithm of the number of product samples, or of the candidates for them, the largest
+    that so many ratios with mean 1 can have.
+
+    What limits the estimate of strong dependence is the mean of :math:`e^f` over the product
+    distribution: for Gaussians its relative variance is near :math:`e^{2 I} / M`, as f is large on
+    few pairs. ``n_shuffles="auto"`` is importance sampling against this ([2]_): half of the samples
+    are drawn in proportion to a first estimate of the ratio, half from all pairs alike, so that no
+    weight is beyond 2 or so. The first estimate changes the variance, not the expectation.
 
     The exact kernel with ``regularizer="sobolev"`` is solved among kernel expansions at the
     samples; derivatives of the kernel, which the penalty would allow too, are left out.
@@ -181,6 +203,8 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     References
     ----------
     .. [1] Y. Mroueh et al., "Improved Mutual Information Estimation", AAAI 2021.
+    .. [2] T. Hesterberg, "Weighted Average Importance Sampling and Defensive Mixture
+       Distributions", Technometrics, 1995.
 
     Examples
     --------
@@ -354,9 +378,14 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         self._seed = int(rng.randint(np.iinfo(np.int32).max))
         self._exact = self._is_exact(max(len(blocks[0]) for blocks in samples))
-        P, Q = self._draw(samples)
         candidates = self._check_candidates()
-        self._make_features(stack(P, Q))
+        shuffled = self._draw(samples)
+        if self._exact:
+            n_rows = [len(sample[0]) for sample in (shuffled.P, shuffled.Q)]
+            check_memory(n_rows[1] if self.regularizer == "ridge" else sum(n_rows), n_rows[0])
+        self._make_features(stack(shuffled.P, shuffled.Q))
+        pilot = self._make_pilot(samples)
+        draw = shuffled if pilot is None else self._draw(samples, pilot=pilot)
         self.path_ = []
         if candidates is None or len(candidates) > 1:
             if self._critics_estimator is not None:
@@ -366,10 +395,10 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
                     "on other rows, or give lambda_ a number.",
                     UserWarning,
                 )
-            self.lambda_best_ = self._choose_lambda(samples, candidates)
+            self.lambda_best_ = self._choose_lambda(samples, candidates, pilot)
         else:
             self.lambda_best_ = float(candidates[0])
-        setting = self._set_up(P, Q)
+        setting = self._set_up(draw)
         problem = self._problem(setting, self.lambda_best_)
         solution = self._solve(problem)
         point = solution.point
@@ -381,22 +410,24 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
                 ConvergenceWarning,
             )
         self._witness = setting.witness(problem, point)
-        self.coef_, self.eta_, self.dual_coef_ = self._witness.coef, point.eta, point.ratios
+        self.coef_, self.eta_ = self._witness.coef, point.eta
+        self.dual_coef_ = problem.ratios(point)
+        self.product_weights_ = np.exp(draw.log_weights) * np.ones(len(self.dual_coef_))
         self.mi_ = problem.bound(point)
-        ceiling = np.log(len(point.ratios))
+        ceiling = np.log(len(point.masses))
         if is_saturated(self.mi_, ceiling):
             warn(
-                f"mi_ = {self.mi_:.2f} nats, but {len(point.ratios)} samples of the product "
+                f"mi_ = {self.mi_:.2f} nats, but {len(point.masses)} samples of the product "
                 f"distribution can hardly certify more than {ceiling:.2f}. Raise lambda_ if score "
                 "on new data is lower, else use more data or n_shuffles.",
                 SaturationWarning,
             )
         self.objective_ = point.objective
-        self.dual_objective_ = problem.dual_objective(point.ratios)
+        self.dual_objective_ = problem.dual_objective(point.masses)
         self.duality_gap_ = point.gap
         self.n_iter_ = solution.n_iter
         if self._paired:
-            self._y_reference = Q[1][:REFERENCE_ROWS]
+            self._y_reference = shuffled.Q[1][:REFERENCE_ROWS]
         return self
 
     # ------------------------------------------------------------ data
@@ -441,38 +472,71 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     def _transform_margins(self, blocks) -> list:
         return [transform_margins(m, b) for m, b in zip(self._margins, blocks, strict=True)]
 
-    def _read(self, X, y):
-        """P and Q of new data, as blocks."""
-        if self._paired:
-            pairs = self._transform_margins(self._read_pairs(X, y))
-            if len(pairs[0]) < 2:
-                raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
-            return self._draw([pairs], seed=0)
-        if y is None:
-            raise ValueError("score takes two samples after fit_samples: score(P, Q).")
-        return [self._read_rows(rows) for rows in (X, y)]
-
     def _read_rows(self, X):
         return self._transform_margins([_as_table(self.x_encoder_.transform(X))])
 
-    def _draw(self, samples, rows=None, seed=None):
+    def _draw(self, samples, rows=None, pilot=None) -> "_Draw":
         """Samples of P and of Q among the given rows of each sample."""
         if rows is not None:
             samples = [take(blocks, r) for blocks, r in zip(samples, rows, strict=True)]
         if not self._paired:
-            return samples
+            return _Draw(*samples)
         pairs = samples[0]
         x, y = pairs
-        n_rows, n_shuffles = len(x), self.n_shuffles
+        if pilot is None or not self._weighs(len(x)):
+            return _Draw(pairs, self._shuffle(pairs, self._seed))
+        x_rows, y_rows, log_ratios = pilot.of_others(pairs, self._n_candidates, self._seed)
+        n_kept = max(len(x), self._n_product)
+        kept, log_weights = sample_by_ratio(log_ratios, n_kept, self._seed)
+        return _Draw(pairs, [x[x_rows[kept]], y[y_rows[kept]]], log_weights, len(log_ratios))
+
+    def _shuffle(self, pairs, seed: int) -> list:
+        n_shuffles = self.n_shuffles
         if n_shuffles == "auto":
-            wanted = EXACT_PRODUCT_ROWS if self._exact else PRODUCT_ROWS
-            slow = self._exact and not isinstance(self.kernel, str | Kernel)
-            n_shuffles = 1 if slow else wanted // n_rows
-        n_shuffles = int(np.clip(n_shuffles, 1, n_rows - 1))
-        rng = np.random.default_rng(self._seed if seed is None else seed)
-        order = rng.permutation(n_rows)
-        partners = np.concatenate([np.roll(order, shift + 1) for shift in range(n_shuffles)])
-        return pairs, [x[np.tile(order, n_shuffles)], y[partners]]
+            n_shuffles = 1 if self._slow_kernel else self._n_product // len(pairs[0])
+        return shuffle_pairs(pairs, n_shuffles, seed)
+
+    @property
+    def _n_product(self) -> int:
+        """Samples of the product distribution to aim at."""
+        return EXACT_PRODUCT_ROWS if self._exact else PRODUCT_ROWS
+
+    @property
+    def _slow_kernel(self) -> bool:
+        """Whether the kernel is a function of two rows."""
+        return self._exact and not isinstance(self.kernel, str | Kernel)
+
+    @property
+    def _n_candidates(self) -> int:
+        """Pairs of the product distribution to choose from."""
+        factorizes = self._exact or isinstance(self._features, NystroemFeatures)
+        return CANDIDATE_ROWS if factorizes else CANDIDATE_ROWS // 10
+
+    def _weighs(self, n_rows: int) -> bool:
+        """Whether product samples are chosen among many, and weighted."""
+        if not self._paired or self.n_shuffles != "auto" or self._slow_kernel:
+            return False
+        n_kept = max(n_rows, self._n_product)
+        return n_kept < n_rows * (n_rows - 1) and 2 * n_kept <= self._n_candidates
+
+    def _make_pilot(self, samples) -> "_Witness | None":
+        """A first log ratio, which tells where product samples matter.
+
+        An average of exp f over the product distribution hangs on the pairs where f is large,
+        few of which a shuffle meets.
+        """
+        n_rows = len(samples[0][0])
+        if not self._weighs(n_rows):
+            return None
+        rows = np.random.default_rng(self._seed).permutation(n_rows)[: self._n_product]
+        setting = self._set_up(self._draw(samples, [rows]))
+        problem = RatioProblem(
+            setting.q_features,
+            setting.target,
+            PILOT_PENALTY * setting.scale,
+            residual=setting.residual,
+        )
+        return setting.witness(problem, self._solve(problem, rough=True).point)
 
     # ------------------------------------------------------------ features
 
@@ -525,14 +589,12 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             )
         return gammas
 
-    def _set_up(self, P, Q) -> "_Setting":
+    def _set_up(self, draw: "_Draw") -> "_Setting":
         """The features of samples, in coordinates where the regulariser is the identity."""
+        P, Q = draw.P, draw.Q
+        if self._exact and self.regularizer == "ridge":
+            return self._set_up_kernel(draw)
         if self._exact:
-            n_rows = [len(sample[0]) for sample in (P, Q)]
-            exact_rows = n_rows[1] if self.regularizer == "ridge" else sum(n_rows)
-            check_memory(exact_rows, n_rows[0])
-            if self.regularizer == "ridge":
-                return self._set_up_kernel(P, Q)
             pool = stack(P, Q)
             sections, basis = KernelSections(self._kernel, pool), self._kernel.factorize(pool)[1]
         else:
@@ -545,9 +607,10 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         q_features = in_chunks(features, Q)
         target = mean_in_chunks(features, P)
         if self.regularizer == "ridge":
-            return _Setting(sections, q_features, target, basis=basis)
+            return _Setting(draw, sections, q_features, target, basis=basis)
         derivatives = self.regularizer == "sobolev"
-        metric = sum(second_moment(features, blocks, derivatives) for blocks in (P, Q)) / 2
+        metric = second_moment(features, P, derivatives) / 2
+        metric += second_moment(features, Q, derivatives, draw.log_weights) / 2
         metric[np.diag_indices(len(metric))] += self.ridge
         try:
             factor = cholesky(metric, lower=True)
@@ -560,19 +623,22 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         whitened = solve_triangular(factor, q_features.T, lower=True).T
         target = solve_triangular(factor, target, lower=True)
         back = solve_triangular(factor, np.eye(len(factor)), lower=True).T
-        return _Setting(sections, whitened, target, basis=back if basis is None else basis @ back)
+        basis = back if basis is None else basis @ back
+        return _Setting(draw, sections, whitened, target, basis=basis)
 
-    def _set_up_kernel(self, P, Q) -> "_Setting":
+    def _set_up_kernel(self, draw: "_Draw") -> "_Setting":
         """The exact kernel with the ridge: coordinates in the span of the samples of Q.
 
         What the mean feature of P has outside this span no sample of Q sees; the optimal w has
         it over lambda. So there are as many unknowns as samples of Q, and by stationarity the
-        solution is the kernel expansion ``(mean k(a_i, .) - mean r_j k(b_j, .)) / lambda``.
+        solution is the kernel expansion ``(mean k(a_i, .) - mean q_j k(b_j, .)) / lambda``.
         """
+        P, Q = draw.P, draw.Q
         coordinates, basis = self._kernel.factorize(Q)
         target = mean_in_chunks(KernelSections(self._kernel, Q), P) @ basis
         norm = mean_in_chunks(KernelSections(self._kernel, P), P).mean()
         return _Setting(
+            draw,
             KernelSections(self._kernel, stack(P, Q)),
             coordinates,
             target,
@@ -590,11 +656,13 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             eps=self.eps or 0.0,
             normalized=self.normalize,
             residual=setting.residual,
+            log_weights=setting.draw.log_weights,
         )
 
-    def _solve(self, problem, start=None):
-        options = {"solver": self.solver, "tol": self.tol, "max_iter": self.max_iter}
-        return solve(problem, start, **options)
+    def _solve(self, problem, start=None, *, rough=False):
+        tol = max(PATH_TOL, self.tol) if rough else self.tol
+        options = {"solver": self.solver, "tol": tol, "max_iter": self.max_iter}
+        return solve(problem, start, **options, polish=not rough)
 
     def _check_candidates(self):
         """Values of lambda to try, largest first; None for those of "auto"."""
@@ -608,7 +676,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             )
         return np.sort(candidates)[::-1]
 
-    def _choose_lambda(self, samples, candidates) -> float:
+    def _choose_lambda(self, samples, candidates, pilot) -> float:
         """The candidate with the largest held-out bound, along a path with warm starts."""
         if len(samples) > 1 and not isinstance(self.cv, Integral):
             raise ValueError(
@@ -619,21 +687,22 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         all_splits = [split_rows(self.cv, len(blocks[0]), self._seed) for blocks in samples]
         for splits in zip(*all_splits, strict=True):
             train, test = zip(*splits, strict=True)
-            setting = self._set_up(*self._draw(samples, train))
-            held_out = [in_chunks(setting.sections, b) for b in self._draw(samples, test)]
-            folds.append((setting, held_out))
+            setting = self._set_up(self._draw(samples, train, pilot))
+            draw = self._draw(samples, test, pilot)
+            held_out = [in_chunks(setting.sections, blocks) for blocks in (draw.P, draw.Q)]
+            folds.append((setting, held_out, draw.log_weights))
         if candidates is None:
-            squares = [np.square(setting.q_features).sum(1).mean() for setting, _ in folds]
-            candidates = CANDIDATES * (np.mean(squares) or 1.0)
+            candidates = CANDIDATES * np.mean([setting.scale for setting, *_ in folds])
         starts = [None] * len(folds)
         for penalty in candidates:
             values = []
-            for i, (setting, held_out) in enumerate(folds):
+            for i, (setting, held_out, log_weights) in enumerate(folds):
                 problem = self._problem(setting, penalty)
-                solution = self._solve(problem, starts[i])
+                solution = self._solve(problem, starts[i], rough=True)
                 starts[i] = solution.point.weights
                 witness = setting.witness(problem, solution.point)
-                value = _bound(*(witness.from_sections(s) for s in held_out))
+                joint, product = (witness.from_sections(sections) for sections in held_out)
+                value = _bound(joint, product + log_weights)
                 values.append(value if solution.converged else -np.inf)
             value = float(np.mean(values))
             self.path_.append({"lambda": float(penalty), "value": value, "fold_values": values})
@@ -664,7 +733,18 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         float
         """
         check_is_fitted(self)
-        return _bound(*(self._witness(blocks) for blocks in self._read(X, y)))
+        if not self._paired:
+            if y is None:
+                raise ValueError("score takes two samples after fit_samples: score(P, Q).")
+            return _bound(*(self._witness(self._read_rows(rows)) for rows in (X, y)))
+        pairs = self._transform_margins(self._read_pairs(X, y))
+        if len(pairs[0]) < 2:
+            raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
+        if self._weighs(len(pairs[0])):
+            product = self._witness.of_others(pairs, self._n_candidates, seed=0)[-1]
+        else:
+            product = self._witness(self._shuffle(pairs, seed=0))
+        return _bound(self._witness(pairs), product)
 
     def score_samples(self, X, y=None):
         r"""Estimates of the log density ratio, in nats.
@@ -718,6 +798,30 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
 
 
 @dataclass(frozen=True)
+class _Draw:
+    """Samples of P and of Q.
+
+    Attributes
+    ----------
+    P, Q : list of ndarray
+    log_weights : ndarray of shape (m,) or float
+        Of the samples of Q, whose weights have mean 1.
+    n_candidates : int or None
+        How many samples those of Q were kept from; None: all of them.
+    """
+
+    P: list
+    Q: list
+    log_weights: np.ndarray | float = 0.0
+    n_candidates: int | None = None
+
+    @property
+    def ceiling(self) -> float:
+        """The largest log ratio of ratios with mean 1."""
+        return float(np.log(self.n_candidates or len(self.Q[0])))
+
+
+@dataclass(frozen=True)
 class _Witness:
     """The fitted log ratio: a linear function of features, less eta."""
 
@@ -730,7 +834,22 @@ class _Witness:
         return np.minimum(sections @ self.coef - self.eta, self.ceiling)
 
     def __call__(self, blocks) -> np.ndarray:
-        return in_chunks(lambda chunk: self.from_sections(self.sections(chunk)), blocks)
+        sections, coef = self.sections.expand(self.coef)
+        values = in_chunks(lambda chunk: sections(chunk) @ coef, blocks)
+        return np.minimum(values - self.eta, self.ceiling)
+
+    def of_others(self, pairs, n_pairs: int, seed: int):
+        """Log ratios of many pairs of rows that do not belong together, and their rows."""
+        sections, coef = self.sections.expand(self.coef)
+        x, y = pairs
+        x_rows, y_rows, values = [], [], []
+        for rows in pair_blocks(len(x), n_pairs, seed):
+            apart = np.nonzero(~np.eye(len(rows), dtype=bool))
+            x_rows.append(rows[apart[0]])
+            y_rows.append(rows[apart[1]])
+            values.append(sections.table(coef, x[rows], y[rows])[apart])
+        log_ratios = np.minimum(np.concatenate(values) - self.eta, self.ceiling)
+        return np.concatenate(x_rows), np.concatenate(y_rows), log_ratios
 
 
 @dataclass(frozen=True)
@@ -739,6 +858,8 @@ class _Setting:
 
     Attributes
     ----------
+    draw : _Draw
+        The samples.
     sections : callable
         The features that the fitted function is linear in.
     q_features : ndarray of shape (m, d)
@@ -754,6 +875,7 @@ class _Setting:
         from the ratios.
     """
 
+    draw: _Draw
     sections: object
     q_features: np.ndarray
     target: np.ndarray
@@ -761,13 +883,18 @@ class _Setting:
     residual: float = 0.0
     n_p: int | None = None
 
+    @property
+    def scale(self) -> float:
+        """Mean square of the features."""
+        return float(np.square(self.q_features).sum(1).mean()) or 1.0
+
     def witness(self, problem: RatioProblem, point: Point) -> _Witness:
-        n_q = len(point.ratios)
+        n_q = len(point.masses)
         if self.n_p is not None:
-            coef = np.append(np.full(self.n_p, 1 / self.n_p), -point.ratios / n_q) / problem.penalty
+            coef = np.append(np.full(self.n_p, 1 / self.n_p), -point.masses / n_q) / problem.penalty
         else:
             coef = point.weights if self.basis is None else self.basis @ point.weights
-        return _Witness(self.sections, coef, point.eta, np.log(n_q))
+        return _Witness(self.sections, coef, point.eta, self.draw.ceiling)
 
 
 def _as_table(values: np.ndarray) -> np.ndarray:

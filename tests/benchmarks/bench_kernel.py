@@ -1,6 +1,6 @@
 """`KernelEtaDV` beside a general convex solver, its time, memory and accuracy.
 
-    python tests/benchmarks/bench_kernel.py [solver | scale | accuracy]
+    python tests/benchmarks/bench_kernel.py [solver | scale | accuracy | fresh | normalization]
 
 The solver is Clarabel through cvxpy, on the same problem: features, metric and target are built
 here, from the samples that the estimator drew.
@@ -17,7 +17,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.kernel_approximation import RBFSampler
 
 from skmi import KernelEtaDV
-from skmi.datasets import make_dense_gaussian, make_gaussian, make_sparse_gaussian
+from skmi.datasets import make_dense_gaussian, make_gaussian
 
 REGULARIZERS = ("ridge", "fisher", "sobolev")
 RIDGE = 1e-3
@@ -62,7 +62,8 @@ def compare_feature_maps(seed, regularizer):
     start = time.perf_counter()
     estimator.fit(X, Y)
     seconds = time.perf_counter() - start
-    samples = [np.hstack(blocks) for blocks in estimator._draw([[X, Y]])]
+    draw = estimator._draw([[X, Y]])
+    samples = [np.hstack(blocks) for blocks in (draw.P, draw.Q)]
     A, B = (sampler.transform(sample) for sample in samples)
     metric = np.eye(60)
     if regularizer == "fisher":
@@ -85,12 +86,12 @@ def compare_kernel(seed, n_samples=500):
     start = time.perf_counter()
     estimator.fit(X, Y)
     seconds = time.perf_counter() - start
-    P, Q = estimator._draw([estimator._transform_margins([X, Y])])
-    pool = [np.concatenate(blocks) for blocks in zip(P, Q, strict=True)]
+    draw = estimator._draw([estimator._transform_margins([X, Y])])
+    pool = [np.concatenate(blocks) for blocks in zip(draw.P, draw.Q, strict=True)]
     values, vectors = np.linalg.eigh(estimator._kernel(pool, pool))
     features = vectors * np.sqrt(values.clip(min=0))
     features = features[:, values > 1e-13 * values[-1]]
-    n_p = len(P[0])
+    n_p = len(X)
     reference = general_solver(features[:n_p], features[n_p:], np.eye(features.shape[1]), penalty)
     return estimator, seconds, *reference
 
@@ -146,47 +147,86 @@ def scale():
         )
 
 
-def accuracy(n_samples=5000):
+def gaussians(first_seed=0, n_samples=5000):
+    """Three random Gaussians in each of 2 to 5 dimensions: seed, truth, pairs, fresh pairs."""
+    for n_x, n_y in [(1, 1), (2, 1), (2, 2), (3, 2)]:
+        for seed in range(first_seed, first_seed + 3):
+            covariance = random_covariance(np.random.default_rng(seed), n_x + n_y)
+            options = {"covariance": covariance, "n_features_x": n_x}
+            X, Y, mi = make_gaussian(n_samples, random_state=seed, **options)
+            fresh = make_gaussian(20_000, random_state=seed + 10_000, **options)[:2]
+            yield seed, mi, (X, Y), fresh
+
+
+def accuracy(first_seed=0):
     """Gaussians in 2 to 5 dimensions, the strength chosen by cross-validation."""
     rows = []
-    for n_x, n_y in [(1, 1), (2, 1), (2, 2), (3, 2)]:
-        for seed in range(3):
-            rng = np.random.default_rng(seed)
-            X, Y, mi = make_gaussian(
-                n_samples,
-                covariance=random_covariance(rng, n_x + n_y),
-                n_features_x=n_x,
-                random_state=seed,
-            )
-            start = time.perf_counter()
-            chosen = KernelEtaDV(random_state=seed).fit(X, Y)
-            seconds = time.perf_counter() - start
-            options = {"lambda_": chosen.lambda_best_, "random_state": seed}
-            without_eta = KernelEtaDV(normalize=False, **options).fit(X, Y)
-            rows.append(
-                {
-                    "dimensions": n_x + n_y,
-                    "seed": seed,
-                    "truth": mi,
-                    "eta-DV": chosen.mi_ - mi,
-                    "f-div": without_eta.mi_ - mi,
-                    "held out, chosen": max(r["value"] for r in chosen.path_) - mi,
-                    "lambda": chosen.lambda_best_,
-                    "seconds": seconds,
-                }
-            )
-    X, Y, mi = make_sparse_gaussian(n_samples, n_features_x=2, correlation=0.7, random_state=0)
-    print(pd.DataFrame(rows).round(4).to_string(index=False))
-    print("\nequal lambda, 2 + 2 dimensions, truth", round(mi, 3))
-    for penalty in (0.1, 0.03, 0.01, 0.003, 0.001):
-        values = [
-            KernelEtaDV(lambda_=penalty, normalize=normalize, random_state=0).fit(X, Y).mi_
-            for normalize in (True, False)
-        ]
-        print(f"lambda {penalty:<6} eta-DV {values[0] - mi:+.4f}  f-div {values[1] - mi:+.4f}")
+    for seed, mi, pairs, fresh in gaussians(first_seed):
+        start = time.perf_counter()
+        fitted = KernelEtaDV(random_state=seed).fit(*pairs)
+        seconds = time.perf_counter() - start
+        rows.append(
+            {
+                "dimensions": sum(v.shape[1] for v in pairs),
+                "seed": seed,
+                "truth": mi,
+                "mi_": fitted.mi_ - mi,
+                "held out, chosen": max(r["value"] for r in fitted.path_) - mi,
+                "fresh pairs": fitted.score(*fresh) - mi,
+                "lambda": fitted.lambda_best_,
+                "seconds": seconds,
+            }
+        )
+    print(pd.DataFrame(rows).to_string(index=False, float_format="%.4g"))
+    errors = pd.DataFrame(rows)[["mi_", "held out, chosen", "fresh pairs"]].abs()
+    print("\nwithin 0.05 nats:", (errors <= 0.05).sum().to_dict())
 
+
+def normalization(first_seed=0):
+    """eta-DV against f-div at equal strength, on the same pairs and product samples."""
+    rows = []
+    for _, mi, pairs, fresh in gaussians(first_seed):
+        for strength in np.logspace(-1, -5, 5):
+            row = {"lambda": strength}
+            for name, normalize in (("eta", True), ("f", False)):
+                options = {"lambda_": strength, "normalize": normalize, "random_state": 0}
+                fitted = KernelEtaDV(**options).fit(*pairs)
+                row[f"{name}, mi_"] = fitted.mi_ - mi
+                row[f"{name}, fresh"] = fitted.score(*fresh) - mi
+                row[f"{name}, optimum"] = -fitted.objective_
+            rows.append(row)
+    table = pd.DataFrame(rows)
+    for value in ("mi_", "fresh"):
+        eta, f = table[f"eta, {value}"], table[f"f, {value}"]
+        table[f"gain, {value}"] = f.abs() - eta.abs()
+    table["optimum higher"] = table["eta, optimum"] >= table["f, optimum"]
+    table["mi_ higher"] = table["eta, mi_"] >= table["f, mi_"]
+    table["mi_ low"] = table[["eta, mi_", "f, mi_"]].max(axis=1) <= 0
+    table["nearer where low"] = table["mi_ low"] & (table["gain, mi_"] > 0)
+    table["fresh nearer"] = table["gain, fresh"] > 0
+    groups = table.groupby("lambda", sort=False)
+    counts = ["optimum higher", "mi_ higher", "mi_ low", "nearer where low", "fresh nearer"]
+    gains = ["gain, mi_", "gain, fresh"]
+    summary = groups[["eta, mi_", "f, mi_", "eta, fresh", "f, fresh"]].mean()
+    summary = summary.join(
+        groups[gains]
+        .agg(["mean", "sem"])
+        .set_axis(["gain, mi_", "s.e.", "gain, fresh", "s.e. "], axis=1)
+    ).join(groups[counts].sum())
+    print(summary.T.to_string(float_format="%+.4f"))
+    low = table[table["mi_ low"]]
+    print(f"\nboth low: {len(low)} fits, eta-DV nearer in {int(low['nearer where low'].sum())}")
+
+
+PARTS = {
+    "solver": solver,
+    "scale": scale,
+    "accuracy": accuracy,
+    "fresh": lambda: accuracy(first_seed=500),
+    "normalization": normalization,
+}
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or ("solver", "scale", "accuracy"):
+    for part in sys.argv[1:] or PARTS:
         print(f"\n{part}\n")
-        {"solver": solver, "scale": scale, "accuracy": accuracy}[part]()
+        PARTS[part]()
