@@ -104,8 +104,8 @@ def test_exclusive_or_takes_a_hidden_layer():
     Z, y = exclusive_or()
     assert linear_probe(Z, y, random_state=0).mean() < 0.65
     assert run(mlp_probe, Z, y, random_state=0).mean() > 0.9
-    assert run(mlp_probe, Z, y, batch_norm=True, random_state=0).mean() > 0.9
-    assert mlp_probe(Z, y, hidden=(32, 16), learning_rate=0.01, random_state=0).mean() > 0.9
+    options = {"hidden": (32, 16), "learning_rate": 0.01, "batch_norm": True}
+    assert mlp_probe(Z, y, **options, random_state=0).mean() > 0.9
     assert knn_probe(Z, y, random_state=0).mean() > 0.9
 
 

@@ -7,7 +7,7 @@ from skmi import EtaDVEstimator, MINEEstimator, mutual_info
 from skmi.bounds import BOUNDS
 
 #: Critics and bounds of the default run.
-QUICKEST = [("separable", "infonce"), ("separable", "dv"), ("separable", "jsd")]
+QUICKEST = [("separable", "infonce"), ("separable", "jsd")]
 
 
 @pytest.mark.parametrize(
@@ -15,14 +15,14 @@ QUICKEST = [("separable", "infonce"), ("separable", "dv"), ("separable", "jsd")]
     [(MINEEstimator, 0.9), (EtaDVEstimator, 0.5)],
 )
 def test_correlated_gaussians(gaussian_pair, estimator, rho):
-    X, Y, truth = gaussian_pair(5_000, 2, rho, seed=1)
+    X, Y, truth = gaussian_pair(3_000, 2, rho, seed=1)
     fitted = estimator(cv=2, random_state=2).fit(X, Y)
-    assert fitted.mi_ == pytest.approx(truth, abs=0.05)
+    assert fitted.mi_ == pytest.approx(truth, abs=0.06)
     assert fitted.n_iter_ <= fitted.max_epochs
-    fresh_X, fresh_Y, _ = gaussian_pair(10_000, 2, rho, seed=3)
-    assert fitted.score(fresh_X, fresh_Y) == pytest.approx(truth, abs=0.06)
+    fresh_X, fresh_Y, _ = gaussian_pair(5_000, 2, rho, seed=3)
+    assert fitted.score(fresh_X, fresh_Y) == pytest.approx(truth, abs=0.08)
     if rho:
-        assert fitted.stderr_ == pytest.approx(np.sqrt(2 * rho**2 / 5_000), rel=0.25)
+        assert fitted.stderr_ == pytest.approx(np.sqrt(2 * rho**2 / 3_000), rel=0.25)
         pointwise = fitted.score_samples(fresh_X, fresh_Y)
         log_ratio = -0.5 * np.log(1 - rho**2) - (
             rho**2 * (fresh_X**2 + fresh_Y**2) - 2 * rho * fresh_X * fresh_Y
@@ -96,7 +96,7 @@ def test_margins_of_any_scale_and_shape(gaussian_pair):
 
 @pytest.mark.parametrize("margins", ["standardize", pytest.param(None, marks=pytest.mark.slow)])
 def test_other_margins(gaussian_pair, margins):
-    X, Y, truth = gaussian_pair(2_000, 2, 0.7, seed=9)
+    X, Y, truth = gaussian_pair(1_200, 2, 0.7, seed=9)
     scale = [1000, 0.001] if margins else 1
     fitted = MINEEstimator(margins=margins, cv=2, random_state=0).fit(X * scale, Y)
     assert fitted.mi_ == pytest.approx(truth, abs=0.1)
@@ -162,13 +162,13 @@ def test_score_samples_without_y_averages_to_mi(gaussian_pair):
 
 
 def test_one_call(gaussian_pair):
-    X, Y, truth = gaussian_pair(1_500, 2, 0.6, seed=16)
-    result = mutual_info(X, Y, cv=4, random_state=0)
+    X, Y, truth = gaussian_pair(1_000, 2, 0.6, seed=16)
+    result = mutual_info(X, Y, cv=3, random_state=0)
     assert result.estimate == pytest.approx(truth, abs=5 * result.stderr + 0.01)
-    assert result.fold_values.shape == (4,)
+    assert result.fold_values.shape == (3,)
     assert result.lower_bound == pytest.approx(result.fold_values.mean(), abs=1e-3)
     assert result.estimate == pytest.approx((result.estimator.mi_ + result.estimator.train_mi_) / 2)
-    assert f"{result.estimate:.3f}" in repr(result) and "4 folds of 1500 rows" in repr(result)
+    assert f"{result.estimate:.3f}" in repr(result) and "3 folds of 1000 rows" in repr(result)
     assert float(result) == result.estimate
     vector = mutual_info(X[:, 0], Y[:, 0], cv=2, random_state=0)
     assert vector.estimate == pytest.approx(truth / 2, abs=0.08)
