@@ -371,13 +371,12 @@ def test_results_do_not_depend_on_chunks_jobs_or_storage(monkeypatch, tmp_path):
     stored = np.memmap(tmp_path / "x.dat", dtype=np.float64, mode="w+", shape=X.shape)
     stored[:] = X
     monkeypatch.setattr(neural, "CHUNK_FEATURES", 3)
-    for values in (X, stored, pd.DataFrame(X), X.tolist()):
+    for values in (stored, pd.DataFrame(X), X.tolist()):
         scores = mutual_info_neural(values, y, random_state=0)
         np.testing.assert_allclose(scores, reference, atol=1e-5)
-    for backend in ("threading", "loky"):
-        with parallel_config(backend=backend):
-            scores = mutual_info_neural(X, y, n_jobs=2, random_state=0)
-        np.testing.assert_allclose(scores, reference, atol=1e-5)
+    with parallel_config(backend="threading"):
+        scores = mutual_info_neural(X, y, n_jobs=2, random_state=0)
+    np.testing.assert_allclose(scores, reference, atol=1e-5)
     assert np.abs(mutual_info_neural(X, y, random_state=1) - reference).max() > 1e-4
 
 
@@ -469,7 +468,10 @@ def redundant_features(n_samples, seed):
     return X, y
 
 
-@pytest.mark.parametrize("criterion", ["mrmr", "jmi", "cmim", "joint"])
+@pytest.mark.parametrize(
+    "criterion",
+    ["jmi", *(pytest.param(c, marks=pytest.mark.slow) for c in ("mrmr", "cmim", "joint"))],
+)
 def test_copies_are_dropped(criterion):
     X, y = redundant_features(2_000, 20)
     selector = MutualInfoSelector(criterion, n_features_to_select=2, random_state=0).fit(X, y)
@@ -580,6 +582,7 @@ def test_selection_does_not_depend_on_chunks_or_jobs(monkeypatch):
     np.testing.assert_allclose(selector.redundancy_, other.redundancy_, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_dask_cluster_gives_the_same(monkeypatch):
     distributed = pytest.importorskip("distributed")
     X, y = redundant_features(400, 27)

@@ -40,7 +40,9 @@ def test_closed_form_of_the_gaussians():
     assert gaussians(2, 5)[1] == pytest.approx(-np.linalg.slogdet(R)[1] / 2)
 
 
-@pytest.mark.parametrize("n_columns", [2, 5, 16])
+@pytest.mark.parametrize(
+    "n_columns", [5, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 16))]
+)
 def test_gaussians(n_columns):
     Z, truth = gaussians(2_000, n_columns)
     ndm = measure(Z)
@@ -50,7 +52,9 @@ def test_gaussians(n_columns):
     assert ndm.score(fresh) == pytest.approx(truth, abs=0.03 * n_columns**0.5 + 3 * ndm.stderr_)
 
 
-@pytest.mark.parametrize("bound", ["dv", "nwj", "eta-dv"])
+@pytest.mark.parametrize(
+    "bound", ["nwj", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dv", "eta-dv"))]
+)
 def test_bounds_agree(bound):
     Z, truth = gaussians(1_000, 2, decay=0.8, seed=2)
     ndm = measure(Z, bound=bound)
@@ -75,7 +79,7 @@ def test_exclusive_or():
 
 
 def test_rotation_mixes_columns_that_are_not_gaussian():
-    Z = np.random.default_rng(5).exponential(size=(1_500, 2))
+    Z = np.random.default_rng(5).exponential(size=(1_000, 2))
     rotation = np.array([[1.0, -1.0], [1.0, 1.0]]) / math.sqrt(2)
     rotated = measure(Z @ rotation)
     assert rotated.ndm_ > 0.1 + 3 * rotated.stderr_

@@ -175,7 +175,13 @@ def test_terms_have_their_weights(digits):
     assert set(clone(FAMILY[1]).fit(X).evaluate(X)) == {"loss", "log_likelihood", "kl"}
 
 
-@pytest.mark.parametrize("divergence", sorted(set(DIVERGENCES) - {"kl", "nwj"}))
+@pytest.mark.parametrize(
+    "divergence",
+    [
+        pytest.param(name, marks=() if name in ("jsd", "eta-dv") else pytest.mark.slow)
+        for name in sorted(set(DIVERGENCES) - {"kl", "nwj"})
+    ],
+)
 def test_every_divergence_trains(digits, divergence):
     options = {"divergence": divergence, "max_epochs": 15, "critic_learning_rate": 3e-3}
     options |= {"critic_hidden": (64,), "hidden_layer_sizes": (64,), "learning_rate": 3e-3}
