@@ -443,6 +443,19 @@ def test_the_path(data):
         KernelEtaDV(lambda_=[10.0, 1.0], random_state=0).fit(X, Y)
 
 
+def test_held_out_bounds_are_those_of_new_data():
+    X, Y, _ = make_sparse_gaussian(600, n_features_x=1, correlation=0.9, random_state=0)
+    train, test = np.arange(400), np.arange(400, 600)
+    options = {"margins": None, "random_state": 0}
+    path = KernelEtaDV(lambda_=[0.1, 0.03], cv=[(train, test)], **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        path.fit(X, Y)
+    for row in path.path_:  # the score is over all pairs of rows, the path over weighted draws
+        alone = KernelEtaDV(lambda_=row["lambda"], **options).fit(X[train], Y[train])
+        assert row["value"] == pytest.approx(alone.score(X[test], Y[test]), abs=0.1)
+
+
 def test_kl_divergence_of_two_samples():
     rng = np.random.default_rng(6)
     P, Q = rng.normal(loc=[0.8, 0], size=(2_000, 2)), rng.normal(size=(3_000, 2))
@@ -566,6 +579,13 @@ def test_numerical_derivatives():
         second_moment(features, [x, y], derivatives=True),
         sum(e.T @ e for e in expected) / 30,
         atol=1e-6,
+    )
+    # the weights of samples, whose mean is 1, count them
+    counts = np.tile([1, 2, 3], 10)
+    np.testing.assert_allclose(
+        second_moment(features, [x, y], False, np.log(counts / 2)),
+        second_moment(features, [np.repeat(z, counts, axis=0) for z in (x, y)], False),
+        rtol=1e-10,
     )
 
 
