@@ -59,13 +59,17 @@ def mean_in_chunks(function, blocks) -> np.ndarray:
 # ------------------------------------------------------ samples of the product distribution
 
 
-def shuffle_pairs(pairs, n_shuffles: int, seed: int) -> list:
-    """Pairs of rows that do not belong together; each row is in as many as there are shuffles."""
-    x, y = pairs
-    n_shuffles = int(np.clip(n_shuffles, 1, len(x) - 1))
-    order = np.random.default_rng(seed).permutation(len(x))
+def match_rows(pairs, rows) -> list:
+    """The pairs that rows of x and rows of y make."""
+    return [block[r] for block, r in zip(pairs, rows, strict=True)]
+
+
+def shuffle_rows(n_rows: int, n_shuffles: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of x and of y that do not belong together; each is in as many pairs as shuffles."""
+    n_shuffles = int(np.clip(n_shuffles, 1, n_rows - 1))
+    order = np.random.default_rng(seed).permutation(n_rows)
     partners = np.concatenate([np.roll(order, shift + 1) for shift in range(n_shuffles)])
-    return [x[np.tile(order, n_shuffles)], y[partners]]
+    return np.tile(order, n_shuffles), partners
 
 
 def pair_blocks(n_rows: int, n_pairs: int, seed: int) -> list:
@@ -80,8 +84,8 @@ def sample_by_ratio(log_ratios: np.ndarray, n_kept: int, seed: int):
 
     Half of the draws go to all samples alike, so that no weight is beyond 2, and half in
     proportion to the ratio. What is averaged with the weights has the mean over all samples as
-    its expectation, whatever the ratios are: poor ones cost precision, not truth. Draws are
-    systematic in the order of the ratios.
+    its expectation, whatever the ratios are: poor ones cost precision, not truth. (To first order,
+    as the weights are scaled to the mean 1.) Draws are systematic in the order of the ratios.
 
     Returns
     -------
@@ -175,7 +179,8 @@ def check_memory(n_rows: int, n_samples: int) -> None:
         raise ValueError(
             f"n_samples={n_samples} is too many for feature_map='exact': with {n_rows} samples of "
             f"the two distributions it would take {needed / 2**30:.1f} GiB. Use "
-            "feature_map='nystroem' or 'fourier', whose memory grows in proportion to the rows."
+            "feature_map='nystroem' or 'fourier', whose memory grows in proportion to the rows, or "
+            "n_shuffles='auto' if it is a large number."
         )
 
 

@@ -31,12 +31,13 @@ from skmi.information._features import (
     approximate_kernel,
     check_memory,
     in_chunks,
+    match_rows,
     mean_in_chunks,
     median_gamma,
     pair_blocks,
     sample_by_ratio,
     second_moment,
-    shuffle_pairs,
+    shuffle_rows,
     stack,
     take,
 )
@@ -58,6 +59,8 @@ EXACT_PRODUCT_ROWS, PRODUCT_ROWS = 1000, 10_000
 CANDIDATE_ROWS = 1_000_000
 #: The pilot's lambda, relative to the mean square of the features.
 PILOT_PENALTY = 1e-4
+#: Nats that may be due to rounding alone.
+NOTHING = 1e-6
 #: Largest relative duality gap of the pilot and along the path.
 PATH_TOL = 1e-6
 #: Candidates of lambda_="auto", relative to the mean square of the features.
@@ -105,9 +108,9 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     feature_map : str, transformer or estimator, default="auto"
         The features of pairs. ``"exact"``: the kernel itself; time grows with the cube of the
         rows. ``"nystroem"`` and ``"fourier"``: approximations of `sklearn.kernel_approximation`,
-        for long data. ``"auto"``: ``"exact"`` up to 1000 rows, then ``"nystroem"``. A
-        transformer is cloned, and fitted to the columns of x and y side by side. A fitted
-        `MINEEstimator` or `EtaDVEstimator` gives the last hidden layers of its critics
+        for long data. ``"auto"``: ``"exact"`` up to 1000 rows, then ``"nystroem"`` if it knows
+        the kernel. A transformer is cloned, and fitted to the columns of x and y side by side. A
+        fitted `MINEEstimator` or `EtaDVEstimator` gives the last hidden layers of its critics
         (eta-MINE-convex), and reads the data as it did; wrap it as ``FrozenEstimator(estimator)``
         where this estimator is cloned, as in a grid search.
     n_components : int, default=300
@@ -156,8 +159,11 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
     dual_coef_ : ndarray of shape (M,)
         The ratios r. Their weighted mean is 1, or less with ``eps``, and free with
         ``normalize=False``.
+    product_rows_ : ndarray of shape (M, 2)
+        The row of X and the row of y that each sample of the product distribution is made of;
+        not set by `fit_samples`, where they are the rows of Q.
     product_weights_ : ndarray of shape (M,)
-        The weights of the samples of the product distribution, with mean 1.
+        The weights of these samples, with mean 1.
     objective_, dual_objective_ : float
         Optimal values of the regularised problem and of its dual.
     duality_gap_ : float
@@ -364,6 +370,12 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         self.x_encoder_, samples = encode_samples(P_samples, Q_samples)
         self._paired = False
         pooled = np.concatenate(list(samples.values()))
+        for name, rows in samples.items():
+            if len(rows) < 2:
+                raise ValueError(
+                    f"{name} has {len(rows)} row, which is too few to estimate a divergence: pass "
+                    "at least 2."
+                )
         self.n_features_in_ = pooled.shape[1] if np.ndim(P_samples) < 2 else np.shape(P_samples)[1]
         self._margins = [self._make_margins(pooled, self.x_encoder_.n_numbers_)]
         return self._fit([self._transform_margins([rows]) for rows in samples.values()])
@@ -427,6 +439,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         self.duality_gap_ = point.gap
         self.n_iter_ = solution.n_iter
         if self._paired:
+            self.product_rows_ = np.column_stack(draw.rows)
             self._y_reference = shuffled.Q[1][:REFERENCE_ROWS]
         return self
 
@@ -482,19 +495,21 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         if not self._paired:
             return _Draw(*samples)
         pairs = samples[0]
-        x, y = pairs
-        if pilot is None or not self._weighs(len(x)):
-            return _Draw(pairs, self._shuffle(pairs, self._seed))
+        n_rows = len(pairs[0])
+        if pilot is None or not self._weighs(n_rows):
+            rows = self._shuffle(n_rows, self._seed)
+            return _Draw(pairs, match_rows(pairs, rows), rows=rows)
         x_rows, y_rows, log_ratios = pilot.of_others(pairs, self._n_candidates, self._seed)
-        n_kept = max(len(x), self._n_product)
+        n_kept = max(n_rows, self._n_product)
         kept, log_weights = sample_by_ratio(log_ratios, n_kept, self._seed)
-        return _Draw(pairs, [x[x_rows[kept]], y[y_rows[kept]]], log_weights, len(log_ratios))
+        rows = x_rows[kept], y_rows[kept]
+        return _Draw(pairs, match_rows(pairs, rows), log_weights, len(log_ratios), rows)
 
-    def _shuffle(self, pairs, seed: int) -> list:
+    def _shuffle(self, n_rows: int, seed: int) -> tuple:
         n_shuffles = self.n_shuffles
         if n_shuffles == "auto":
-            n_shuffles = 1 if self._slow_kernel else self._n_product // len(pairs[0])
-        return shuffle_pairs(pairs, n_shuffles, seed)
+            n_shuffles = 1 if self._slow_kernel else self._n_product // n_rows
+        return shuffle_rows(n_rows, n_shuffles, seed)
 
     @property
     def _n_product(self) -> int:
@@ -523,7 +538,8 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         """A first log ratio, which tells where product samples matter.
 
         An average of exp f over the product distribution hangs on the pairs where f is large,
-        few of which a shuffle meets.
+        few of which a shuffle meets. None if all samples shall count alike, also where the first
+        fit finds nothing at all: x or y is constant then, and shuffles have their exact margins.
         """
         n_rows = len(samples[0][0])
         if not self._weighs(n_rows):
@@ -536,7 +552,8 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             PILOT_PENALTY * setting.scale,
             residual=setting.residual,
         )
-        return setting.witness(problem, self._solve(problem, rough=True).point)
+        point = self._solve(problem, rough=True).point
+        return None if -point.objective < NOTHING else setting.witness(problem, point)
 
     # ------------------------------------------------------------ features
 
@@ -547,7 +564,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         return isinstance(self.feature_map, str) and self.feature_map == "exact"
 
     def _make_features(self, pool) -> None:
-        """Set the kernel or the feature map, whatever the exact kernel makes of it later."""
+        """Set the kernel, and the feature map unless the kernel is exact."""
         self.gamma_ = self._find_gammas(pool)
         self._kernel = ProductKernel(self.kernel, self.gamma_)
         if self._exact:
@@ -570,6 +587,11 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
                 f"Unknown kernel {self.kernel!r}. Choose one of "
                 f"{sorted(PAIRWISE_KERNEL_FUNCTIONS)}, or pass a function of two rows."
             )
+        if self.kernel in ("chi2", "additive_chi2") and min(block.min() for block in pool) < 0:
+            raise ValueError(
+                f"kernel={self.kernel!r} is of columns without negative values, and there are some "
+                f"after margins={self.margins!r}. Pass margins=None and such columns."
+            )
         if isinstance(self.gamma, str):
             if not (isinstance(self.kernel, str) and self.kernel in STATIONARY):
                 return [None] * len(pool)
@@ -581,13 +603,13 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
             )
         if isinstance(self.gamma, Real):
             return [float(self.gamma)] * len(pool)
-        gammas = np.atleast_1d(np.asarray(self.gamma, dtype=float)).tolist()
-        if len(gammas) != len(pool) or min(gammas) <= 0:
+        gammas = _positive_numbers(self.gamma)
+        if gammas is None or len(gammas) != len(pool):
             raise ValueError(
                 f"gamma must be 'median', a positive number, or {len(pool)} of them, got "
                 f"{self.gamma!r}."
             )
-        return gammas
+        return gammas.tolist()
 
     def _set_up(self, draw: "_Draw") -> "_Setting":
         """The features of samples, in coordinates where the regulariser is the identity."""
@@ -668,8 +690,8 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         """Values of lambda to try, largest first; None for those of "auto"."""
         if isinstance(self.lambda_, str):
             return None
-        candidates = np.atleast_1d(np.asarray(self.lambda_, dtype=float))
-        if candidates.ndim != 1 or len(candidates) == 0 or not (candidates > 0).all():
+        candidates = _positive_numbers(self.lambda_)
+        if candidates is None:
             raise ValueError(
                 f"lambda_ must be 'auto', a positive number or a sequence of them, got "
                 f"{self.lambda_!r}."
@@ -706,7 +728,8 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
                 values.append(value if solution.converged else -np.inf)
             value = float(np.mean(values))
             self.path_.append({"lambda": float(penalty), "value": value, "fold_values": values})
-            best = int(np.argmax([row["value"] for row in self.path_]))
+            bounds = np.array([row["value"] for row in self.path_])
+            best = int(np.argmax(bounds >= bounds.max() - NOTHING))  # of equal ones the strongest
             if len(self.path_) - 1 - best >= PATH_PATIENCE:
                 break
         if best == len(candidates) - 1:
@@ -743,7 +766,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         if self._weighs(len(pairs[0])):
             product = self._witness.of_others(pairs, self._n_candidates, seed=0)[-1]
         else:
-            product = self._witness(self._shuffle(pairs, seed=0))
+            product = self._witness(match_rows(pairs, self._shuffle(len(pairs[0]), seed=0)))
         return _bound(self._witness(pairs), product)
 
     def score_samples(self, X, y=None):
@@ -808,12 +831,15 @@ class _Draw:
         Of the samples of Q, whose weights have mean 1.
     n_candidates : int or None
         How many samples those of Q were kept from; None: all of them.
+    rows : tuple of ndarray or None
+        The rows of x and of y that the samples of Q are made of.
     """
 
     P: list
     Q: list
     log_weights: np.ndarray | float = 0.0
     n_candidates: int | None = None
+    rows: tuple | None = None
 
     @property
     def ceiling(self) -> float:
@@ -895,6 +921,16 @@ class _Setting:
         else:
             coef = point.weights if self.basis is None else self.basis @ point.weights
         return _Witness(self.sections, coef, point.eta, self.draw.ceiling)
+
+
+def _positive_numbers(values) -> np.ndarray | None:
+    """A number or a list of them as an array; None unless all are positive and finite."""
+    try:
+        numbers = np.atleast_1d(np.asarray(values, dtype=float))
+    except (TypeError, ValueError):
+        return None
+    fine = numbers.ndim == 1 and len(numbers) and (numbers > 0).all() and np.isfinite(numbers).all()
+    return numbers if fine else None
 
 
 def _as_table(values: np.ndarray) -> np.ndarray:

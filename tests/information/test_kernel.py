@@ -377,6 +377,19 @@ def test_weights_enter_the_certificate(data):
     assert np.corrcoef(r, weights)[0, 1] < -0.5
 
 
+@pytest.mark.parametrize("feature_map", ["exact", "nystroem"])
+@pytest.mark.parametrize("n_shuffles", [2, "auto"])
+def test_the_ratios_belong_to_rows(data, feature_map, n_shuffles):
+    X, Y, _ = data
+    fitted = KernelEtaDV(
+        lambda_=0.01, feature_map=feature_map, n_shuffles=n_shuffles, random_state=0
+    ).fit(X, Y)
+    x_rows, y_rows = fitted.product_rows_.T
+    assert len(x_rows) == len(fitted.dual_coef_) and (x_rows != y_rows).all()
+    ratios = fitted.predict_ratio(X[x_rows], Y[y_rows])
+    np.testing.assert_allclose(ratios, fitted.dual_coef_, rtol=1e-4)
+
+
 def test_choosing_samples_is_more_exact():
     # the same strength, several draws: the value hangs less on which samples were drawn
     X, Y, _ = make_sparse_gaussian(400, n_features_x=1, correlation=0.95, random_state=0)
@@ -428,6 +441,19 @@ def test_the_path(data):
     assert fixed.path_ == [] and fixed.mi_ == pytest.approx(fitted.mi_, rel=1e-9)
     with pytest.warns(UserWarning, match="smallest candidate"):
         KernelEtaDV(lambda_=[10.0, 1.0], random_state=0).fit(X, Y)
+
+
+def test_held_out_bounds_are_those_of_new_data():
+    X, Y, _ = make_sparse_gaussian(600, n_features_x=1, correlation=0.9, random_state=0)
+    train, test = np.arange(400), np.arange(400, 600)
+    options = {"margins": None, "random_state": 0}
+    path = KernelEtaDV(lambda_=[0.1, 0.03], cv=[(train, test)], **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        path.fit(X, Y)
+    for row in path.path_:  # the score is over all pairs of rows, the path over weighted draws
+        alone = KernelEtaDV(lambda_=row["lambda"], **options).fit(X[train], Y[train])
+        assert row["value"] == pytest.approx(alone.score(X[test], Y[test]), abs=0.1)
 
 
 def test_kl_divergence_of_two_samples():
@@ -554,6 +580,13 @@ def test_numerical_derivatives():
         sum(e.T @ e for e in expected) / 30,
         atol=1e-6,
     )
+    # the weights of samples, whose mean is 1, count them
+    counts = np.tile([1, 2, 3], 10)
+    np.testing.assert_allclose(
+        second_moment(features, [x, y], False, np.log(counts / 2)),
+        second_moment(features, [np.repeat(z, counts, axis=0) for z in (x, y)], False),
+        rtol=1e-10,
+    )
 
 
 # ------------------------------------------------------------------ data and bad input
@@ -586,9 +619,13 @@ def test_monotone_transforms_do_not_matter(data):
         ({"lambda_": -1.0}, "'lambda_' parameter"),
         ({"lambda_": [0.1, -0.1]}, "lambda_ must be 'auto'"),
         ({"lambda_": []}, "lambda_ must be 'auto'"),
+        ({"lambda_": [0.1, np.inf]}, "lambda_ must be 'auto'"),
+        ({"lambda_": ["a"]}, "lambda_ must be 'auto'"),
         ({"gamma": 0}, "'gamma' parameter"),
         ({"gamma": [1.0]}, "gamma must be 'median', a positive number, or 2 of them"),
         ({"gamma": [1.0, -1.0]}, "gamma must be 'median'"),
+        ({"gamma": [1.0, np.nan]}, "gamma must be 'median'"),
+        ({"gamma": ["a", "b"]}, "gamma must be 'median'"),
         ({"eps": 0}, "'eps' parameter"),
         ({"solver": "sgd"}, "'solver' parameter"),
         ({"kernel": "rbff"}, "Unknown kernel"),
@@ -596,6 +633,7 @@ def test_monotone_transforms_do_not_matter(data):
         ({"kernel": "laplacian", "feature_map": "fourier"}, "approximates kernel 'rbf', got"),
         ({"kernel": lambda a, b: np.abs(a - b).sum()}, "not positive semi-definite"),
         ({"kernel": lambda a, b: np.nan}, "NaN"),
+        ({"kernel": "chi2"}, "without negative values.*margins=None"),
         ({"feature_map": MINEEstimator()}, "must be fitted"),
         ({"regularizer": "fisher", "ridge": 0, "feature_map": TWICE}, "singular"),
         ({"cv": 50}, "n_samples=60 is too few for cv=50"),
@@ -616,6 +654,8 @@ def test_too_many_rows_for_the_exact_kernel():
     X = np.random.default_rng(0).normal(size=(30_000, 1))
     with pytest.raises(ValueError, match=r"would take 26\.8 GiB.*'nystroem' or 'fourier'"):
         KernelEtaDV(feature_map="exact", lambda_=1.0).fit(X, X)
+    with pytest.raises(ValueError, match=r"39800 samples.*n_shuffles='auto'"):
+        KernelEtaDV(n_shuffles=199, lambda_=1.0).fit(X[:200], X[:200])
 
 
 def test_no_convergence(data):
@@ -641,6 +681,10 @@ def test_bad_calls(data):
         samples.score(X, None)
     with pytest.raises(ValueError, match="rows of X alone"):
         samples.score_samples(X, Y)
+    with pytest.raises(ValueError, match=r"P_samples has 1 row.* at least 2"):
+        samples.fit_samples(X[:1], Y)
+    with pytest.raises(ValueError, match=r"Q_samples has 1 row.* at least 2"):
+        samples.fit_samples(X, Y[:1])
     with pytest.raises(ValueError, match="same columns"):
         samples.fit_samples(X, np.hstack([Y, Y]))
     with pytest.raises(ValueError, match="cannot split two samples"):
@@ -648,10 +692,16 @@ def test_bad_calls(data):
     assert np.isfinite(samples.fit_samples(X[:, 0], Y[:, 0]).score(X[:, 0], Y[:, 0]))
 
 
-@pytest.mark.filterwarnings("ignore:y is constant")
-def test_constant_y_carries_nothing(data):
-    X, _, _ = data
-    assert KernelEtaDV(random_state=0).fit(X, np.ones(len(X))).mi_ == pytest.approx(0, abs=1e-8)
+@pytest.mark.filterwarnings("ignore:(X|y) is constant")
+@pytest.mark.parametrize("n_rows", [70, 150, 200])
+@pytest.mark.parametrize("lambda_", [1e-4, "auto"])
+def test_a_constant_carries_nothing(data, n_rows, lambda_):
+    varied, constant = data[0][:n_rows], np.ones((n_rows, 1))
+    for X, y in ((varied, constant), (constant, varied), (constant, constant)):
+        fitted = KernelEtaDV(lambda_=lambda_, random_state=0).fit(X, y)
+        assert fitted.mi_ == pytest.approx(0, abs=1e-6)
+        # nor does rounding lead the path to weak regularisers
+        assert lambda_ != "auto" or fitted.lambda_best_ == fitted.path_[0]["lambda"]
 
 
 # -------------------------------------------------------------------------- conventions
