@@ -79,7 +79,7 @@ def test_exclusive_or():
 
 
 def test_rotation_mixes_columns_that_are_not_gaussian():
-    Z = np.random.default_rng(5).exponential(size=(1_000, 2))
+    Z = np.random.default_rng(5).exponential(size=(1_500, 2))
     rotation = np.array([[1.0, -1.0], [1.0, 1.0]]) / math.sqrt(2)
     rotated = measure(Z @ rotation)
     assert rotated.ndm_ > 0.1 + 3 * rotated.stderr_

@@ -218,7 +218,11 @@ class AdversarialMixin:
     @property
     def generator_(self) -> nn.Module:
         """The fitted generator, from latent to scaled rows."""
-        return self.objective_.kept["generator"]
+        return self._networks["generator"]
+
+    @property
+    def _networks(self) -> nn.ModuleDict:
+        return self.objective_.kept
 
     def _latents(self, n_samples, random_state) -> Tensor:
         check_is_fitted(self)

@@ -19,7 +19,7 @@ from skmi.generative._base import (
     draw_latents,
 )
 from skmi.generative.gan import add_information
-from skmi.networks import ENCODERS, Encoder, checked_copy, make_encoder
+from skmi.networks import ENCODERS, checked_copy, make_encoder
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_gan_encoder
 from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
 from skmi.representation._objective import InformationCritic
@@ -280,11 +280,6 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         return check_widths("discriminator_hidden", self.discriminator_hidden)
 
     # ------------------------------------------------------------ using the networks
-
-    @property
-    def encoder_(self) -> Encoder:
-        """The fitted encoder, from scaled rows to `skmi.networks.encoders.Layers`."""
-        return self.objective_.kept["encoder"]
 
     @property
     def decoder_(self) -> nn.Module:

@@ -617,7 +617,12 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     @property
     def encoder_(self) -> Encoder:
         """The fitted encoder, from scaled rows to `skmi.networks.encoders.Layers`."""
-        return self.objective_.model["encoder"]
+        return self._networks["encoder"]
+
+    @property
+    def _networks(self) -> nn.ModuleDict:
+        """The fitted networks by name."""
+        return self.objective_.model
 
     def _check_codes(self, X) -> Tensor:
         """Representations to decode."""

@@ -144,7 +144,7 @@ class AutoencoderTransformer(BaseRepresentation):
     @property
     def decoder_(self) -> nn.Module:
         """The fitted decoder."""
-        return self.objective_.model["decoder"]
+        return self._networks["decoder"]
 
     def inverse_transform(self, X):
         """Rebuild data from representations.

@@ -402,7 +402,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
     @property
     def decoder_(self) -> nn.Module:
         """The fitted decoder."""
-        return self.objective_.model["decoder"]
+        return self._networks["decoder"]
 
     def _layer(self, layers):
         if self.feature_layer == "global":
@@ -449,7 +449,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         return self._decode(self._check_codes(X))
 
     def _decode(self, codes: Tensor, *, noise: bool = False, seed: int = 0):
-        decoder, likelihood = self.decoder_, self.objective_.model["likelihood"]
+        decoder, likelihood = self.decoder_, self._networks["likelihood"]
         likelihood = copy.deepcopy(likelihood).to(self.device_)
         generator = torch.Generator(self.device_).manual_seed(seed)
 
