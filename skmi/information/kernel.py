@@ -55,7 +55,7 @@ __all__ = ["KernelEtaDV"]
 EXACT_ROWS = 1000
 #: Samples of the product distribution that n_shuffles="auto" keeps, for the exact kernel and for
 #: other features, and candidates that it keeps them from.
-EXACT_PRODUCT_ROWS, PRODUCT_ROWS = 1000, 10_000
+EXACT_PRODUCT_ROWS, PRODUCT_ROWS = 1500, 10_000
 CANDIDATE_ROWS = 1_000_000
 #: The pilot's lambda, relative to the mean square of the features.
 PILOT_PENALTY = 1e-4
@@ -122,7 +122,7 @@ class KernelEtaDV(PairDataMixin, BaseEstimator):
         convex ([1]_, Lemma 3).
     n_shuffles : int or "auto", default="auto"
         How many pairs of the product distribution each row is in, all with the same weight.
-        ``"auto"`` keeps 10,000 of them, 1,000 for the exact kernel, and at least one for each
+        ``"auto"`` keeps 10,000 of them, 1,500 for the exact kernel, and at least one for each
         row, out of about a million candidates; more of them where a first fit says that the
         ratio is large, with weights in return. Where that cannot be quick, with more rows than
         other feature maps allow, or a kernel that is a function of two rows, it shuffles.
