@@ -306,6 +306,7 @@ def compare_with_a_perceptron(X, y, **options):
     return np.mean(scores, axis=0)
 
 
+@pytest.mark.slow
 def test_as_good_as_a_perceptron_of_its_size(digits):
     ours, theirs = compare_with_a_perceptron(*digits, bound="vib")
     assert ours >= theirs

@@ -571,6 +571,7 @@ def test_selector_with_several_outputs_and_few_samples(tmp_path):
     np.testing.assert_array_equal(selector.ranking_, clone(selector).fit(X, outputs).ranking_)
 
 
+@pytest.mark.slow
 def test_selection_does_not_depend_on_chunks_or_jobs(monkeypatch):
     X, y = redundant_features(250, 26)
     y = y > 0

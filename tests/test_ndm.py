@@ -78,6 +78,7 @@ def test_exclusive_or():
     assert abs(pair.ndm_) < 0.02
 
 
+@pytest.mark.slow
 def test_rotation_mixes_columns_that_are_not_gaussian():
     Z = np.random.default_rng(5).exponential(size=(1_500, 2))
     rotation = np.array([[1.0, -1.0], [1.0, 1.0]]) / math.sqrt(2)

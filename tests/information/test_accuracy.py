@@ -120,6 +120,7 @@ def test_independent_data_carry_nothing(gaussian_pair, n_features):
         assert abs(MINEEstimator(cv=2, random_state=0).fit(X, target).mi_) < 0.03
 
 
+@pytest.mark.slow
 def test_constant_columns_carry_nothing(gaussian_pair):
     X, Y, _ = gaussian_pair(2_000, 2, 0.8, seed=12)
     fit = MINEEstimator(max_epochs=8, cv=2, random_state=0).fit

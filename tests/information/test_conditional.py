@@ -59,6 +59,7 @@ def test_a_chain_carries_nothing_given_its_middle():
     assert fitted.fit(X, Y).mi_ > 0.3
 
 
+@pytest.mark.slow
 def test_gaussian_triple():
     X, Y, Z, truth = make_gaussian_triple(2_000, random_state=2)
     result = conditional_mutual_info(X, Y, Z, cv=2, random_state=0)
