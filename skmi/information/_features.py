@@ -187,7 +187,23 @@ def check_memory(n_rows: int, n_samples: int) -> None:
 # -------------------------------------------------------------------------- feature maps
 
 
-class KernelSections:
+class PairFeatures:
+    """Base class of feature maps: of blocks with the same rows, one row of features each."""
+
+    def __call__(self, blocks) -> np.ndarray:
+        raise NotImplementedError
+
+    def expand(self, coef):
+        """A function of these features in terms that are quick for many pairs."""
+        return self, coef
+
+    def table(self, coef, x, y) -> np.ndarray:
+        """Values of a function at all pairs of the rows of x and y: shape (len(x), len(y))."""
+        pairs = [np.repeat(x, len(y), axis=0), np.tile(y, (len(x), 1))]
+        return in_chunks(lambda chunk: self(chunk) @ coef, pairs).reshape(len(x), len(y))
+
+
+class KernelSections(PairFeatures):
     """Kernel values at given points; a linear function of them is a kernel expansion."""
 
     def __init__(self, kernel: ProductKernel, points):
@@ -196,23 +212,12 @@ class KernelSections:
     def __call__(self, blocks) -> np.ndarray:
         return self.kernel(blocks, self.points)
 
-    def expand(self, coef):
-        """A function of these features in terms that are quick for many pairs."""
-        return self, coef
-
     def table(self, coef, x, y) -> np.ndarray:
-        """Values at all pairs of the rows of x and y."""
         x_values, y_values = self.kernel.factors([x, y], self.points)
         return (x_values * coef) @ y_values.T
 
 
-def all_pairs(features, coef, x, y) -> np.ndarray:
-    """Values of a function at all pairs of the rows of x and y."""
-    pairs = [np.repeat(x, len(y), axis=0), np.tile(y, (len(x), 1))]
-    return in_chunks(lambda chunk: features(chunk) @ coef, pairs).reshape(len(x), len(y))
-
-
-class ColumnFeatures:
+class ColumnFeatures(PairFeatures):
     """A fitted transformer of all columns side by side, each block at its own scale."""
 
     def __init__(self, transformer, scales):
@@ -235,14 +240,6 @@ class ColumnFeatures:
                 f"{type(self.transformer).__name__} returned shape {features.shape}."
             )
         return features.astype(np.float64, copy=False)
-
-    def expand(self, coef):
-        """A function of these features in terms that are quick for many pairs."""
-        return self, coef
-
-    def table(self, coef, x, y) -> np.ndarray:
-        """Values at all pairs of the rows of x and y."""
-        return all_pairs(self, coef, x, y)
 
 
 class NystroemFeatures(ColumnFeatures):
@@ -281,7 +278,7 @@ def approximate_kernel(name, kernel, gammas, n_components, random_state) -> Colu
     return NystroemFeatures(Nystroem(kernel, **options), scales, ProductKernel(kernel, gammas))
 
 
-class CriticFeatures:
+class CriticFeatures(PairFeatures):
     """The last hidden layers of the critics of a fitted estimator, side by side.
 
     Where a critic was stacked with the Gaussian log ratio, or has a normaliser eta(y), these
@@ -304,14 +301,6 @@ class CriticFeatures:
             x, y = (torch.as_tensor(np.ascontiguousarray(v, dtype=np.float64)) for v in pairs)
             features.append(critic.features(critic.embed_x(x), critic.embed_y(y)))
         return torch.cat(features, dim=1).numpy()
-
-    def expand(self, coef):
-        """A function of these features in terms that are quick for many pairs."""
-        return self, coef
-
-    def table(self, coef, x, y) -> np.ndarray:
-        """Values at all pairs of the rows of x and y."""
-        return all_pairs(self, coef, x, y)
 
 
 # -------------------------------------------------------------------------- regularisers
