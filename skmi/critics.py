@@ -139,9 +139,11 @@ class SeparableCritic(InnerProductCritic):
 
 
 class EncodeAndDotCritic(InnerProductCritic):
-    r"""``phi_x(x)' phi_y(y) / sqrt(d)``, of nets with one wide hidden layer beside a linear map.
+    """``phi_x(x)' phi_y(y)``, of nets with one wide hidden layer beside a linear map.
 
     The critic of Deep InfoMax for all pairs of a batch (Hjelm et al. 2019, App. A.2, Figure 6).
+    As there the product is not divided by the square root of its width: the scores of new
+    networks vary by less than 1 without that, and divided ones are learnt slowly.
     """
 
     def __init__(self, n_x, n_y, hidden_layer_sizes=(256,), activation="relu", layer_norm=False):
@@ -152,13 +154,12 @@ class EncodeAndDotCritic(InnerProductCritic):
         self.x_net, self.y_net = (mlp([n, width, width], **options) for n in (n_x, n_y))
         for parameter in (*self.x_linear.parameters(), *self.y_linear.parameters()):
             nn.init.zeros_(parameter)  # the linear maps join in later: they learn faster
-        self.scale = width**-0.25
 
     def embed_x(self, x):
-        return (self.x_linear(x.flatten(1)) + self.x_net(x.flatten(1))) * self.scale
+        return self.x_linear(x.flatten(1)) + self.x_net(x.flatten(1))
 
     def embed_y(self, y):
-        return (self.y_linear(y.flatten(1)) + self.y_net(y.flatten(1))) * self.scale
+        return self.y_linear(y.flatten(1)) + self.y_net(y.flatten(1))
 
 
 class ConcatCritic(Critic):

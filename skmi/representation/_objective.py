@@ -25,6 +25,10 @@ __all__ = [
 #: Hidden widths of the discriminator of the prior. The paper's are 1000 and 200, which cost a
 #: third of the time of a step on a CPU and match it no better.
 DISCRIMINATOR_WIDTHS = (256, 64)
+#: Weight of half the squared gradient of the adversary, which keeps it from circling with the
+#: encoder. Without it accuracy on digits and MNIST loses two to four points, and
+#: the columns of the representation depend on one another twice as much.
+GRADIENT_PENALTY = 2.0
 #: Smallest batch in which a permutation gives other rows' codes often enough (InfoMax-VAE, App. E).
 SMALLEST_BATCH = 10
 
@@ -128,8 +132,7 @@ class EncoderObjective(Objective):
     def forward(self, x: Tensor, *rest: Tensor, player: str) -> dict[str, Tensor]:
         generator = self._draws(x)
         if player == "discriminator":  # after the encoder's step on the same batch
-            bound = self._prior_bound(self._last, generator)
-            return {"loss": -bound, "prior": bound.detach() + 2 * math.log(2)}
+            return self._discriminator_terms(self._last, generator)
         y, loss, terms = self._terms(x, *rest, generator=generator)
         if self.gamma:
             if self.training:
@@ -144,6 +147,18 @@ class EncoderObjective(Objective):
         """The adversary's bound on 2 JSD(prior, y) - 2 log 2 (Deep InfoMax, eq. 7)."""
         samples = PRIORS[self.prior](tuple(y.shape), generator)
         return jsd(self._prior_ratio(samples), self._prior_ratio(y))
+
+    @torch.compiler.disable  # compiled networks cannot be differentiated twice
+    def _discriminator_terms(self, y: Tensor, generator) -> dict[str, Tensor]:
+        """The adversary's loss: its bound, and the penalty on its gradient at the same points."""
+        samples = PRIORS[self.prior](tuple(y.shape), generator)
+        points = torch.cat([samples, y]).requires_grad_()
+        ratio = self._prior_ratio(points)
+        (gradient,) = torch.autograd.grad(ratio.sum(), points, create_graph=True)
+        slope = (self.scale * gradient).square().sum(dim=1).mean()
+        bound = jsd(*ratio.split(len(y)))
+        loss = GRADIENT_PENALTY / 2 * slope - bound
+        return {"loss": loss, "prior": bound.detach() + 2 * math.log(2)}
 
     def _prior_ratio(self, y: Tensor) -> Tensor:
         """The adversary's log density ratio of the prior and the representations.

@@ -93,7 +93,7 @@ class DIMTransformer(BaseRepresentation):
         The same of the flattened last map; ``"concat"`` is the paper's.
     critic_width : int, default=256
         Hidden width of encode-and-dot critics. The paper has 2048.
-    n_local_samples : int or None, default=8
+    n_local_samples : int or None, default=16
         Places of the map, drawn anew for each batch, that the local term looks at. None: all.
     n_negatives : int or None, default=None
         Other rows of the batch, drawn anew for each row, that it is told from in training. More
@@ -118,9 +118,8 @@ class DIMTransformer(BaseRepresentation):
     augment : callable or None, default=None
         ``augment(batch, generator)`` returns a changed batch of scaled rows, on their device.
     score_scale : float, default=1.0
-        What scores are multiplied by first. Those of encode-and-dot critics are divided by the
-        square root of their width already, as in AMDIM; for a bilinear critic, say, use
-        ``n_features ** -0.5`` of the local features.
+        What scores are multiplied by first. ``critic_width ** -0.5`` divides them by the square
+        root of their width, as AMDIM does.
     score_clip : float or None, default=None
         Scores are ``clip tanh(score / clip)``.
     score_penalty : float, default=0.0
@@ -243,7 +242,7 @@ class DIMTransformer(BaseRepresentation):
         local_critic="encode-and-dot",
         global_critic="encode-and-dot",
         critic_width=256,
-        n_local_samples=8,
+        n_local_samples=16,
         n_negatives=None,
         prior="uniform",
         feature_layer="global",
