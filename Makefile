@@ -10,6 +10,9 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c 
 quickstart: $(VENV)/installed
 	MPLBACKEND=Agg $(VENV)/bin/python examples/quickstart.py
 
+# one thread for each of the two processes of the tests, or the libraries' threads get in the way
+test slow: export OMP_NUM_THREADS = 1
+
 test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal -q
 

@@ -22,6 +22,7 @@ from skmi.dependence import NeuralDependencyMeasure
 from skmi.exceptions import ConvergenceWarning
 from skmi.networks import Encoder, Layers, make_encoder
 from skmi.representation import DIMTransformer
+from skmi.representation._objective import GRADIENT_PENALTY
 from skmi.representation._priors import PRIORS, prior_moments, range_of_prior
 from skmi.representation.dim import (
     InfoMaxObjective,
@@ -167,6 +168,19 @@ def test_prior_term_is_zero_at_the_prior_and_positive_elsewhere():
     truth = -(mixture.log()).mean() + ((2 * grid) * ((2 * grid) / mixture).log()).mean()
     assert bound.item() == pytest.approx(truth.item(), abs=0.02)
     assert matched._prior_bound(torch.rand(20_000, 1), generator) + 2 * math.log(2) < 0
+
+
+@pytest.mark.parametrize("prior", ["uniform", "gaussian", "sphere"])
+def test_the_adversary_pays_for_its_slope(prior):
+    # that of a linear one is its weight, at samples and at representations, in standard units
+    guarded = objective("infonce", gamma=1.0, prior=prior).train()
+    guarded.generator = torch.Generator().manual_seed(0)
+    guarded.discriminator = nn.Linear(3, 1)
+    guarded(torch.rand(16, 3, 2, 2), player="model")
+    terms = guarded(torch.rand(16, 3, 2, 2), player="discriminator")
+    penalty = terms["loss"] + terms["prior"] - 2 * math.log(2)
+    squared = guarded.discriminator.weight.square().sum()
+    torch.testing.assert_close(penalty, GRADIENT_PENALTY / 2 * squared)
 
 
 def test_terms_of_weight_zero_are_not_there(digits):
