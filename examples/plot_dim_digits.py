@@ -79,9 +79,7 @@ plt.show()
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 RepresentationDisplay.from_estimator(dim, X_test, y_test, ax=axes[0])
-RepresentationDisplay.from_estimator(
-    dim, X_test, y_test, method="tsne", random_state=0, ax=axes[1]
-)
+RepresentationDisplay.from_estimator(dim, X_test, y_test, method="tsne", random_state=0, ax=axes[1])
 axes[0].get_legend().remove()
 plt.show()
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
@@ -19,6 +20,7 @@ from torch import nn
 from skmi.bounds import get_bound
 from skmi.critics import InnerProductCritic
 from skmi.dependence import NeuralDependencyMeasure
+from skmi.evaluation import linear_probe
 from skmi.exceptions import ConvergenceWarning
 from skmi.networks import Encoder, Layers, make_encoder
 from skmi.representation import DIMTransformer
@@ -524,6 +526,14 @@ def test_representation_of_digits_beats_an_untrained_encoder(seed):
             for dim in (trained, untrained)
         ]
     assert scores[0] > scores[1] + 0.1
+
+
+@pytest.mark.slow
+def test_defaults_keep_more_of_digits_than_principal_components():
+    X, y = load_digits(return_X_y=True)
+    dims = [DIMTransformer(16, image_shape=(8, 8), random_state=seed) for seed in range(3)]
+    scores = [linear_probe(dim.fit_transform(X), y, random_state=0).mean() for dim in dims]
+    assert np.mean(scores) > linear_probe(PCA(16).fit_transform(X), y, random_state=0).mean()
 
 
 # -------------------------------------------------------------------------------- bad input
