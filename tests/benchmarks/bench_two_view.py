@@ -138,7 +138,7 @@ def residual(mnist, seeds, epochs, **common):
     """Figure 2: accuracy and condition numbers, with noise of standard deviation 0.05."""
     noisy = [_with_noise(X, 0.05, 0)[:, :14].reshape(len(X), -1) for X in mnist_halves(mnist)]
     print(f"noisy pixels  accuracy {_probe(*noisy, mnist):.4f}", flush=True)
-    options = {"encoder": "residual-mlp", "noise": 0.05} | common
+    options = {"encoder": "residual-mlp", "noise": 0.05, "learning_rate": 1e-3} | common
     for infomax, X in _report("residual mlp infonce", mnist, seeds, epochs, **options):
         settings = infomax.get_params() | {"max_epochs": 1, "learning_rate": 1e-12}
         untrained = TwoViewInfoMaxTransformer(**settings).fit(X[:1024])
