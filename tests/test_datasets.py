@@ -5,10 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from scipy.integrate import quad
 from scipy.special import ndtr
 
+from skmi.bounds import BOUNDS, split_matrix
 from skmi.datasets import (
     TRANSFORMS,
     bimodal,
@@ -276,6 +278,35 @@ def test_dependent_batches():
         expected = [[0.5, 0.1], [0.1, 0.5]] if independent else [[1.25, -0.275], [-0.275, 1.25]]
         np.testing.assert_allclose(np.cov(means.T), expected, atol=0.05)
     assert len(make_dependent_batches(10, batch_size=4, random_state=0)[0]) == 10
+
+
+@pytest.mark.parametrize("name", ["infonce", "nwj"])
+def test_bounds_hold_for_independent_pairs_only(name):
+    # Tschannen et al. 2020, App. E, with a quadratic critic, as the log density ratio is
+    bound = BOUNDS[name]
+
+    def value(pairs, weights):
+        x, y = pairs.unbind(1)
+        x, y = x[:, None].expand(-1, len(x)), y.expand(len(y), -1)
+        scores = torch.stack([torch.ones_like(x), x * x, x * y, y * y], dim=2) @ weights
+        return bound.value_and_nats(*split_matrix(scores))[0]
+
+    for independent in (True, False):
+        X, Y, mi = make_dependent_batches(128 * 400, independent=independent, random_state=0)
+        batches = torch.from_numpy(np.hstack([X, Y])).split(128)
+        weights = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.Adam([weights], lr=0.02)
+        for pairs in batches[:200]:
+            optimizer.zero_grad()
+            (-value(pairs, weights)).backward()
+            optimizer.step()
+        with torch.no_grad():
+            fresh = np.array([value(pairs, weights).item() for pairs in batches[200:]])
+        error = fresh.std() / np.sqrt(len(fresh))
+        if independent:
+            assert fresh.mean() < mi + 3 * error
+        else:
+            assert fresh.mean() - 5 * error > 2 * mi
 
 
 def test_additive_samples():

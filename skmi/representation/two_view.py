@@ -20,13 +20,14 @@ from skmi.critics import CRITICS, as_critic, make_critic
 from skmi.exceptions import SaturationWarning, warn
 from skmi.networks import VIEW_ENCODERS, checked_copy, make_view_encoder, trial_output
 from skmi.representation._base import (
+    COMPUTE_CONSTRAINTS,
     BaseRepresentation,
     in_working_dtype,
     is_constant,
     location_and_scale,
     standardize,
 )
-from skmi.representation._objective import EncoderObjective
+from skmi.representation._objective import EncoderObjective, full_precision
 from skmi.training import count_batches
 
 __all__ = ["TwoViewInfoMaxTransformer"]
@@ -95,7 +96,7 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         Step size of Adam; 1e-4 in [1]_.
     betas, validation_fraction, patience, tolerance
         As in `DIMTransformer`.
-    device, random_state, verbose, warm_start
+    device, precision, compile, random_state, verbose, warm_start
         As in `DIMTransformer`.
 
     Attributes
@@ -154,6 +155,7 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
 
     _parameter_constraints: dict = {
         **BaseRepresentation._parameter_constraints,
+        **COMPUTE_CONSTRAINTS,
         "views": [None, StrOptions({"halves"}), list, tuple, callable],
         "bound": [StrOptions(set(TWO_VIEW_BOUNDS))],
         "critic": [StrOptions(set(CRITICS)), nn.Module],
@@ -185,6 +187,8 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         patience=None,
         tolerance=1e-3,
         device="auto",
+        precision="float32",
+        compile=False,
         random_state=None,
         verbose=0,
         warm_start=False,
@@ -207,6 +211,8 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         self.patience = patience
         self.tolerance = tolerance
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
@@ -386,6 +392,9 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
     @property
     def _n_features_out(self) -> int:
         return trial_output(self.encoder_, self.view_shapes_[0]).shape[1]
+
+    def _trainer_options(self):
+        return {"precision": self.precision, "compile": self.compile}
 
     # ------------------------------------------------------------ networks
 
@@ -613,7 +622,7 @@ class PairsObjective(EncoderObjective):
         z = [self.encoder(i)(view) for i, view in enumerate(self.split(x))]
         losses, terms = [], {}
         for number, (i, j) in enumerate(self.pairs):
-            scores = self.model["critics"][number].matrix(z[i], z[j])
+            scores = full_precision(self.model["critics"][number].matrix(z[i], z[j]))
             eta = self.model["etas"][number] if self.bound.has_eta else None
             value, nats = self.bound.value_and_nats(*split_matrix(scores), eta)
             losses.append(-value if self.target is None else (nats - self.target).abs())

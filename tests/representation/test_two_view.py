@@ -310,6 +310,17 @@ def test_same_seed_same_bits_and_global_generators_left_alone(digits):
     assert np.abs(two_view(random_state=1).fit(X).transform(X) - first.transform(X)).max() > 1e-3
 
 
+@pytest.mark.parametrize("bound", ["infonce", "nwj"])
+def test_bfloat16_products_give_nearly_the_same_bound(bound):
+    X1, X2, _ = related()
+    options = {"views": None, "bound": bound, "max_epochs": 10, "encoder_width": 64}
+    full = two_view(**options).fit(X1, X2)
+    low = two_view(precision="bfloat16", **options).fit(X1, X2)
+    assert low.history_ != full.history_
+    assert all(p.dtype == torch.float32 for p in low.objective_.parameters())
+    assert low.score(X1, X2) == pytest.approx(full.score(X1, X2), rel=0.05)
+
+
 @pytest.mark.parametrize(
     "options",
     [
