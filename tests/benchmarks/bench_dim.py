@@ -67,8 +67,12 @@ class PlainDIM(nn.Module):
         return (candidates - joint).mean() + 0.1 * adversarial, layers.y.detach()
 
     def discriminator_loss(self, y):
-        softplus, prior = nn.functional.softplus, torch.rand_like(y)
-        return softplus(-self.discriminator(prior)).mean() + softplus(self.discriminator(y)).mean()
+        softplus = nn.functional.softplus
+        points = torch.cat([torch.rand_like(y), y]).requires_grad_()
+        ratio = self.discriminator(points)
+        (slope,) = torch.autograd.grad(ratio.sum(), points, create_graph=True)
+        prior, codes = ratio.chunk(2)
+        return softplus(-prior).mean() + softplus(codes).mean() + slope.square().sum(1).mean()
 
 
 def plain_epoch(X, plain):
