@@ -400,7 +400,11 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
 
     def _make_objective(self, shape):
         encoder = NoisyEncoder(
-            self._make_encoder(shape), self.encoder_noise, self.n_components, self.noise_std
+            self._make_encoder(shape),
+            self.encoder_noise,
+            self.n_components,
+            self.noise_std,
+            unit_means=self.bound != "vib",
         )
         head = nn.Linear(self.n_components, len(self.classes_))
         critic = None
@@ -556,10 +560,10 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         return self._posterior(self.encoder_rows(X))
 
     def _posterior(self, rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        output = apply_in_batches(
-            self.encoder_.encoder, rows, self.device_, lambda layers: layers.y
-        )
-        means, stds = read_posterior(output)
+        encoder = self.encoder_
+        output = apply_in_batches(encoder.encoder, rows, self.device_, lambda layers: layers.y)
+        with torch.no_grad():
+            means, stds = encoder.read_posterior(output)
         return means.numpy(), stds.numpy()
 
     def evaluate(self, X, y) -> dict[str, float]:
@@ -603,12 +607,26 @@ class NoisyEncoder(nn.Module):
     n_components : int
     noise_std : float
         Of ``"additive"``.
+    unit_means : bool
+        Whether Gaussian codes have means of deviation 1, as in a channel of limited power. Else
+        nothing but a prior keeps the means from growing out of the noise.
     """
 
-    def __init__(self, encoder: Encoder, kind: str, n_components: int, noise_std: float):
+    def __init__(
+        self,
+        encoder: Encoder,
+        kind: str,
+        n_components: int,
+        noise_std: float,
+        *,
+        unit_means: bool = False,
+    ):
         super().__init__()
         self.encoder, self.kind = encoder, kind
         self.n_components, self.noise_std = n_components, noise_std
+        if kind == "gaussian":
+            unit = nn.BatchNorm1d(n_components, affine=False)
+            self.standardize = unit if unit_means else nn.Identity()
 
     def noise(self, x: Tensor, generator) -> Tensor:
         """Standard normal noise, such as each row of x needs."""
@@ -637,17 +655,16 @@ class NoisyEncoder(nn.Module):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Means and standard deviations of Gaussian codes."""
-        return read_posterior(self.encoder(x).y)
+        return self.read_posterior(self.encoder(x).y)
 
+    def read_posterior(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from the output of the encoder.
 
-def read_posterior(output: Tensor) -> tuple[Tensor, Tensor]:
-    """Means and standard deviations of Gaussian codes, from an encoder's output.
-
-    Deviations grow linearly with the output, and are near 1 at the start. (Those of Alemi et al.
-    start near 0, where codes keep all and a critic sees no way to less.)
-    """
-    means, raw = output.chunk(2, dim=1)
-    return means, F.softplus(raw) + SMALLEST_STD
+        Deviations grow linearly with the output, and are near 1 at the start. (Those of Alemi et
+        al. start near 0, where codes keep all and a critic sees no way to less.)
+        """
+        means, raw = output.chunk(2, dim=1)
+        return self.standardize(means), F.softplus(raw) + SMALLEST_STD
 
 
 class AverageOverDraws(nn.Module):
