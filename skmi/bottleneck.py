@@ -84,7 +84,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         ``"gaussian"``: the encoder gives each code a mean and a standard deviation,
         :math:`z = \mu(x) + \sigma(x) \epsilon`. ``"additive"``: :math:`z = f(x + s \epsilon)`.
         ``"propagated"``: :math:`z = f([x, \epsilon])`, with as many columns, or channels, of
-        noise as of the data.
+        noise as of the data. But for ``bound="vib"``, whose prior holds them, :math:`\mu` and f
+        end in standardised columns.
     noise_std : float, default=0.5
         The deviation s of additive noise, where the data have deviation 1.
     n_components : int, default=32
@@ -168,6 +169,11 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     The published sizes, for MNIST: ``hidden_layer_sizes=(1024, 1024)``, ``n_components=256``,
     ``critic_hidden=(512, 512)``, ``critic_noise=(0.3, 0.5)`` and ``n_critic=1`` ([1]_, Table 15),
     both learning rates 1e-4, ``betas=(0.5, 0.999)``, ``averaging=0.999`` and 200 epochs.
+
+    Information is the same at every scale of the codes. Were it free, the cross-entropy would
+    drive Gaussian means out of their noise, which would be no noise then; so means have deviation
+    1 over the data, as in a channel of limited power (batch normalisation without weights, in
+    training by the moments of the batch).
 
     A lower bound that is lowered is no guarantee: the encoder may hide from the critic what it
     keeps, and with the published critic it does. ``compression_``, which does not ask the critic,
@@ -404,7 +410,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             self.encoder_noise,
             self.n_components,
             self.noise_std,
-            unit_means=self.bound != "vib",
+            standardize=self.bound != "vib",
         )
         head = nn.Linear(self.n_components, len(self.classes_))
         critic = None
@@ -607,9 +613,10 @@ class NoisyEncoder(nn.Module):
     n_components : int
     noise_std : float
         Of ``"additive"``.
-    unit_means : bool
-        Whether Gaussian codes have means of deviation 1, as in a channel of limited power. Else
-        nothing but a prior keeps the means from growing out of the noise.
+    standardize : bool
+        Whether codes, or the means of Gaussian ones, have deviation 1, as in a channel of limited
+        power. It costs no information, and without it nothing but a prior keeps the means from
+        growing out of the noise.
     """
 
     def __init__(
@@ -619,14 +626,13 @@ class NoisyEncoder(nn.Module):
         n_components: int,
         noise_std: float,
         *,
-        unit_means: bool = False,
+        standardize: bool = False,
     ):
         super().__init__()
         self.encoder, self.kind = encoder, kind
         self.n_components, self.noise_std = n_components, noise_std
-        if kind == "gaussian":
-            unit = nn.BatchNorm1d(n_components, affine=False)
-            self.standardize = unit if unit_means else nn.Identity()
+        unit = nn.BatchNorm1d(n_components, affine=False)
+        self.standardize = unit if standardize else nn.Identity()
 
     def noise(self, x: Tensor, generator) -> Tensor:
         """Standard normal noise, such as each row of x needs."""
@@ -640,10 +646,12 @@ class NoisyEncoder(nn.Module):
             mean, std = self.posterior(x)
             yield from (mean + std * noise for noise in noises)
         elif self.kind == "additive":
-            yield from (self.encoder(x + self.noise_std * noise).y for noise in noises)
+            for noise in noises:
+                yield self.standardize(self.encoder(x + self.noise_std * noise).y)
         else:
             for noise in noises:
-                yield self.encoder(torch.cat([x, noise.expand_as(x)], dim=1)).y
+                noisy = torch.cat([x, noise.expand_as(x)], dim=1)
+                yield self.standardize(self.encoder(noisy).y)
 
     def sample(self, x: Tensor, generator) -> Tensor:
         """Codes with noise of their own."""
@@ -698,8 +706,7 @@ class GaussianNoise(nn.Module):
 class StatisticsNetwork(ConcatCritic):
     """A perceptron on [x, z] with noise at every layer (MINE, Table 15).
 
-    Codes are standardised first: their scale is the encoder's, and if they grew they would drown
-    the noise and leave the perceptron's range.
+    Codes with their noise are standardised first, to the perceptron's range.
 
     Parameters
     ----------
