@@ -45,6 +45,9 @@ LOOSE = 0.1
 CRITIC_ROWS = 8192
 #: Smallest standard deviation of Gaussian codes.
 SMALLEST_STD = 1e-6
+#: Total variance of codes of few columns; of more, each has variance 1. With unit columns a linear
+#: layer takes long to tell classes apart by two or three of them.
+POWER = 32.0
 #: Rows that are compared at most for `compression_`, and draws of codes that it is the mean over.
 COMPRESSION_ROWS, COMPRESSION_DRAWS = 4096, 2000
 #: Draws of the codes of each row, where they tell the density.
@@ -84,8 +87,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         ``"gaussian"``: the encoder gives each code a mean and a standard deviation,
         :math:`z = \mu(x) + \sigma(x) \epsilon`. ``"additive"``: :math:`z = f(x + s \epsilon)`.
         ``"propagated"``: :math:`z = f([x, \epsilon])`, with as many columns, or channels, of
-        noise as of the data. But for ``bound="vib"``, whose prior holds them, :math:`\mu` and f
-        end in standardised columns.
+        noise as of the data. But for ``bound="vib"``, whose prior holds it, the scale of
+        :math:`\mu` and f is fixed.
     noise_std : float, default=0.5
         The deviation s of additive noise, where the data have deviation 1.
     n_components : int, default=32
@@ -171,9 +174,9 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     both learning rates 1e-4, ``betas=(0.5, 0.999)``, ``averaging=0.999`` and 200 epochs.
 
     Information is the same at every scale of the codes. Were it free, the cross-entropy would
-    drive Gaussian means out of their noise, which would be no noise then; so means have deviation
-    1 over the data, as in a channel of limited power (batch normalisation without weights, in
-    training by the moments of the batch).
+    drive Gaussian means out of their noise, which would be no noise then. So their variances over
+    the data are fixed, as in a channel of limited power: each is 1, or with fewer than 32 columns
+    their sum 32 (batch normalisation without weights, in training by the moments of the batch).
 
     A lower bound that is lowered is no guarantee: the encoder may hide from the critic what it
     keeps, and with the published critic it does. ``compression_``, which does not ask the critic,
@@ -410,7 +413,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             self.encoder_noise,
             self.n_components,
             self.noise_std,
-            standardize=self.bound != "vib",
+            limited=self.bound != "vib",
         )
         head = nn.Linear(self.n_components, len(self.classes_))
         critic = None
@@ -613,10 +616,10 @@ class NoisyEncoder(nn.Module):
     n_components : int
     noise_std : float
         Of ``"additive"``.
-    standardize : bool
-        Whether codes, or the means of Gaussian ones, have deviation 1, as in a channel of limited
-        power. It costs no information, and without it nothing but a prior keeps the means from
-        growing out of the noise.
+    limited : bool
+        Whether the variances of codes, or of the means of Gaussian ones, are fixed, as in a channel
+        of limited power. It costs no information, and without it nothing but a prior keeps the
+        means from growing out of the noise.
     """
 
     def __init__(
@@ -626,13 +629,17 @@ class NoisyEncoder(nn.Module):
         n_components: int,
         noise_std: float,
         *,
-        standardize: bool = False,
+        limited: bool = False,
     ):
         super().__init__()
         self.encoder, self.kind = encoder, kind
         self.n_components, self.noise_std = n_components, noise_std
-        unit = nn.BatchNorm1d(n_components, affine=False)
-        self.standardize = unit if standardize else nn.Identity()
+        self.standardize = nn.BatchNorm1d(n_components, affine=False) if limited else None
+        self.deviation = max(1.0, math.sqrt(POWER / n_components))
+
+    def limit(self, codes: Tensor) -> Tensor:
+        """Codes, or means, of fixed variances if these are limited."""
+        return codes if self.standardize is None else self.deviation * self.standardize(codes)
 
     def noise(self, x: Tensor, generator) -> Tensor:
         """Standard normal noise, such as each row of x needs."""
@@ -647,11 +654,11 @@ class NoisyEncoder(nn.Module):
             yield from (mean + std * noise for noise in noises)
         elif self.kind == "additive":
             for noise in noises:
-                yield self.standardize(self.encoder(x + self.noise_std * noise).y)
+                yield self.limit(self.encoder(x + self.noise_std * noise).y)
         else:
             for noise in noises:
                 noisy = torch.cat([x, noise.expand_as(x)], dim=1)
-                yield self.standardize(self.encoder(noisy).y)
+                yield self.limit(self.encoder(noisy).y)
 
     def sample(self, x: Tensor, generator) -> Tensor:
         """Codes with noise of their own."""
@@ -672,7 +679,7 @@ class NoisyEncoder(nn.Module):
         al. start near 0, where codes keep all and a critic sees no way to less.)
         """
         means, raw = output.chunk(2, dim=1)
-        return self.standardize(means), F.softplus(raw) + SMALLEST_STD
+        return self.limit(means), F.softplus(raw) + SMALLEST_STD
 
 
 class AverageOverDraws(nn.Module):

@@ -56,7 +56,7 @@ BETA = 1e-2
 BETAS = [1e-3, 1e-2, 1e-1, 1.0]
 
 
-def read_arguments():
+def read_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", help="of the images of MNIST; or digits")
     parser.add_argument("--seeds", type=int, default=3)
@@ -72,7 +72,7 @@ def read_arguments():
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--validation", action="store_true", help="errors of validation images")
     parser.add_argument("--paper", action="store_true")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def measure(mnist, arguments, name, seed, **changes) -> dict:
