@@ -53,7 +53,7 @@ DIGITS = {
 }
 #: Chosen on validation images.
 BETA = 1e-2
-BETAS = [1e-3, 1e-2, 1e-1, 1.0]
+BETAS = [1e-2, 1e-1, 0.5, 2.0]
 
 
 def read_arguments(arguments=None):
