@@ -47,7 +47,7 @@ if __name__ == "__main__":
     X, _ = stack_images(mnist.X_train, mnist.y_train, arguments.rows, random_state=arguments.seed)
     classifier = make_pipeline(
         FunctionTransformer(lambda rows: rows / 255.0),
-        MLPClassifier((128,), max_iter=10, random_state=0),
+        MLPClassifier((128,), early_stopping=True, random_state=0),
     ).fit(mnist.X_train[:20_000].reshape(-1, 784), mnist.y_train[:20_000])
     real, _ = stack_images(mnist.X_test, mnist.y_test, arguments.samples, random_state=1)
     print(f"{'data':18s} {modes_captured(real, classifier):4d} modes, ", end="")
