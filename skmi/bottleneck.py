@@ -45,6 +45,9 @@ LOOSE = 0.1
 CRITIC_ROWS = 8192
 #: Smallest standard deviation of Gaussian codes.
 SMALLEST_STD = 1e-6
+#: Total variance of codes of few columns; of more, each has variance 1. With unit columns a linear
+#: layer takes long to tell classes apart by two or three of them.
+POWER = 32.0
 #: Rows that are compared at most for `compression_`, and draws of codes that it is the mean over.
 COMPRESSION_ROWS, COMPRESSION_DRAWS = 4096, 2000
 #: Draws of the codes of each row, where they tell the density.
@@ -84,7 +87,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         ``"gaussian"``: the encoder gives each code a mean and a standard deviation,
         :math:`z = \mu(x) + \sigma(x) \epsilon`. ``"additive"``: :math:`z = f(x + s \epsilon)`.
         ``"propagated"``: :math:`z = f([x, \epsilon])`, with as many columns, or channels, of
-        noise as of the data.
+        noise as of the data. But for ``bound="vib"``, whose prior holds it, the scale of
+        :math:`\mu` and f is fixed.
     noise_std : float, default=0.5
         The deviation s of additive noise, where the data have deviation 1.
     n_components : int, default=32
@@ -169,10 +173,16 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     ``critic_hidden=(512, 512)``, ``critic_noise=(0.3, 0.5)`` and ``n_critic=1`` ([1]_, Table 15),
     both learning rates 1e-4, ``betas=(0.5, 0.999)``, ``averaging=0.999`` and 200 epochs.
 
+    Information is the same at every scale of the codes. Were it free, the cross-entropy would
+    drive Gaussian means out of their noise, which would be no noise then. So their variances over
+    the data are fixed, as in a channel of limited power: each is 1, or with fewer than 32 columns
+    their sum 32 (batch normalisation without weights, in training by the moments of the batch).
+
     A lower bound that is lowered is no guarantee: the encoder may hide from the critic what it
-    keeps, and with the published critic it does. ``compression_``, which does not ask the critic,
-    tells, and a warning, if the codes say more of the classes than all that the critic finds. No
-    bound but ``"vib"`` shows much more than the logarithm of the number of rows of a batch.
+    keeps; with the published critic it does, and on MNIST with the default one. ``compression_``,
+    which does not ask the critic, tells, and a warning, if the codes say more of the classes than
+    all that the critic finds. No bound but ``"vib"`` shows much more than the logarithm of the
+    number of rows of a batch.
 
     References
     ----------
@@ -400,7 +410,11 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
 
     def _make_objective(self, shape):
         encoder = NoisyEncoder(
-            self._make_encoder(shape), self.encoder_noise, self.n_components, self.noise_std
+            self._make_encoder(shape),
+            self.encoder_noise,
+            self.n_components,
+            self.noise_std,
+            limited=self.bound != "vib",
         )
         head = nn.Linear(self.n_components, len(self.classes_))
         critic = None
@@ -556,10 +570,10 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         return self._posterior(self.encoder_rows(X))
 
     def _posterior(self, rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        output = apply_in_batches(
-            self.encoder_.encoder, rows, self.device_, lambda layers: layers.y
-        )
-        means, stds = read_posterior(output)
+        encoder = self.encoder_
+        output = apply_in_batches(encoder.encoder, rows, self.device_, lambda layers: layers.y)
+        with torch.no_grad():
+            means, stds = encoder.read_posterior(output)
         return means.numpy(), stds.numpy()
 
     def evaluate(self, X, y) -> dict[str, float]:
@@ -603,12 +617,30 @@ class NoisyEncoder(nn.Module):
     n_components : int
     noise_std : float
         Of ``"additive"``.
+    limited : bool
+        Whether the variances of codes, or of the means of Gaussian ones, are fixed, as in a channel
+        of limited power. It costs no information, and without it nothing but a prior keeps the
+        means from growing out of the noise.
     """
 
-    def __init__(self, encoder: Encoder, kind: str, n_components: int, noise_std: float):
+    def __init__(
+        self,
+        encoder: Encoder,
+        kind: str,
+        n_components: int,
+        noise_std: float,
+        *,
+        limited: bool = False,
+    ):
         super().__init__()
         self.encoder, self.kind = encoder, kind
         self.n_components, self.noise_std = n_components, noise_std
+        self.standardize = nn.BatchNorm1d(n_components, affine=False) if limited else None
+        self.deviation = max(1.0, math.sqrt(POWER / n_components))
+
+    def limit(self, codes: Tensor) -> Tensor:
+        """Codes, or means, of fixed variances if these are limited."""
+        return codes if self.standardize is None else self.deviation * self.standardize(codes)
 
     def noise(self, x: Tensor, generator) -> Tensor:
         """Standard normal noise, such as each row of x needs."""
@@ -622,10 +654,12 @@ class NoisyEncoder(nn.Module):
             mean, std = self.posterior(x)
             yield from (mean + std * noise for noise in noises)
         elif self.kind == "additive":
-            yield from (self.encoder(x + self.noise_std * noise).y for noise in noises)
+            for noise in noises:
+                yield self.limit(self.encoder(x + self.noise_std * noise).y)
         else:
             for noise in noises:
-                yield self.encoder(torch.cat([x, noise.expand_as(x)], dim=1)).y
+                noisy = torch.cat([x, noise.expand_as(x)], dim=1)
+                yield self.limit(self.encoder(noisy).y)
 
     def sample(self, x: Tensor, generator) -> Tensor:
         """Codes with noise of their own."""
@@ -637,17 +671,16 @@ class NoisyEncoder(nn.Module):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Means and standard deviations of Gaussian codes."""
-        return read_posterior(self.encoder(x).y)
+        return self.read_posterior(self.encoder(x).y)
 
+    def read_posterior(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from the output of the encoder.
 
-def read_posterior(output: Tensor) -> tuple[Tensor, Tensor]:
-    """Means and standard deviations of Gaussian codes, from an encoder's output.
-
-    Deviations grow linearly with the output, and are near 1 at the start. (Those of Alemi et al.
-    start near 0, where codes keep all and a critic sees no way to less.)
-    """
-    means, raw = output.chunk(2, dim=1)
-    return means, F.softplus(raw) + SMALLEST_STD
+        Deviations grow linearly with the output, and are near 1 at the start. (Those of Alemi et
+        al. start near 0, where codes keep all and a critic sees no way to less.)
+        """
+        means, raw = output.chunk(2, dim=1)
+        return self.limit(means), F.softplus(raw) + SMALLEST_STD
 
 
 class AverageOverDraws(nn.Module):
@@ -681,8 +714,7 @@ class GaussianNoise(nn.Module):
 class StatisticsNetwork(ConcatCritic):
     """A perceptron on [x, z] with noise at every layer (MINE, Table 15).
 
-    Codes are standardised first: their scale is the encoder's, and if they grew they would drown
-    the noise and leave the perceptron's range.
+    Codes with their noise are standardised first, to the perceptron's range.
 
     Parameters
     ----------

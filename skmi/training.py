@@ -13,8 +13,8 @@ well, by a gradient no larger than that of the loss (`adaptive_clipping`).
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import skorch
@@ -28,6 +28,7 @@ from tqdm.auto import tqdm
 from skmi.exceptions import NonFiniteLossError
 
 __all__ = [
+    "ETA_LEARNING_RATE",
     "ArrayDataset",
     "AveragedWeights",
     "EarlyStopping",
@@ -166,6 +167,10 @@ class _LoadedBatches:
 
 # -------------------------------------------------------------------------- players
 
+#: Step size of a scalar eta, which follows its critic, whatever the step size of that (Improved
+#: mutual information estimation, Mroueh et al. 2021).
+ETA_LEARNING_RATE = 1e-2
+
 
 @dataclass(frozen=True)
 class Player:
@@ -183,6 +188,8 @@ class Player:
         Adam's decay rates.
     steps : int
         It takes so many steps on a batch.
+    rates : dict of str to float
+        Step sizes of single parameters, by the last part of their names, where they differ.
     """
 
     name: str
@@ -190,6 +197,7 @@ class Player:
     every: int = 1
     betas: tuple[float, float] = (0.9, 0.999)
     steps: int = 1
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------------ callbacks
@@ -314,7 +322,7 @@ class LearningRateSchedule(Callback):
         factor = schedule_factor(self.schedule, net.max_epochs)(epoch)
         for player in net.players:
             for group in net.optimizer_of(player).param_groups:
-                group["lr"] = factor * player.learning_rate
+                group["lr"] = factor * group["rate"]
 
 
 class ProgressBar(Callback):
@@ -606,14 +614,18 @@ class Trainer(skorch.NeuralNet):
     def initialize_optimizer(self, *args, **kwargs):
         owned = []
         for player in self.players:
-            parameters = [p for _, p in self._parameters_of(player)]
-            if not parameters:
+            groups = {}  # one for all parameters, and one for each with a rate of its own
+            for name, parameter in self._parameters_of(player):
+                name = name.split(".")[-1]
+                rate = player.rates.get(name, player.learning_rate)
+                group = {"params": [], "lr": rate, "rate": rate}
+                groups.setdefault(name if name in player.rates else None, group)
+                groups[name if name in player.rates else None]["params"].append(parameter)
+            if not groups:
                 raise ValueError(f"The objective has no parameters for player {player.name!r}.")
-            optimizer = torch.optim.Adam(
-                parameters, lr=player.learning_rate, betas=player.betas, fused=True
-            )
+            optimizer = torch.optim.Adam(groups.values(), betas=player.betas, fused=True)
             setattr(self, f"{player.name}_optimizer_", optimizer)
-            owned += parameters
+            owned += [p for group in groups.values() for p in group["params"]]
         if len(owned) != sum(p.requires_grad for p in self.module_.parameters()):
             raise ValueError("Every parameter of the objective must belong to one player.")
         return self

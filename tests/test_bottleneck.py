@@ -1,7 +1,11 @@
 """The information bottleneck: the objective, known information, conventions, bad input."""
 
 import copy
+import math
+import os
 import pickle
+import runpy
+from pathlib import Path
 
 import matplotlib
 
@@ -25,6 +29,7 @@ from torch.nn import functional as F
 
 from skmi import InformationBottleneckClassifier
 from skmi.bottleneck import INFORMATION_BOUNDS, BottleneckObjective, GaussianNoise
+from skmi.datasets import load_mnist
 from skmi.evaluation import latent_mutual_information
 from skmi.evaluation._latent import sampled_information
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError
@@ -102,20 +107,55 @@ def test_without_information_it_is_a_plain_classifier_loop(noise, monkeypatch):
     assert len(batches) == 6 and fitted.objective_.critic is None
     assert set(fitted.history_[0]) == {"epoch", "seconds", "train_loss", "train_cross_entropy"}
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    network = model["encoder"].encoder
+    network, standardize = model["encoder"].encoder, nn.BatchNorm1d(3, affine=False)
+    limit = lambda codes: math.sqrt(32 / 3) * standardize(codes)  # noqa: E731
     for x, y, draws in batches:
         if noise == "gaussian":
             mean, raw = network(x).y.chunk(2, 1)
-            z = mean + F.softplus(raw) * draws
+            z = limit(mean) + F.softplus(raw) * draws
         elif noise == "additive":
-            z = network(x + 0.5 * draws).y
+            z = limit(network(x + 0.5 * draws).y)
         else:
-            z = network(torch.cat([x, draws], 1)).y
+            z = limit(network(torch.cat([x, draws], 1)).y)
         optimizer.zero_grad()
         F.cross_entropy(model["head"](z), y).backward()
         optimizer.step()
-    for name, weights in fitted.objective_.model.state_dict().items():
-        assert torch.allclose(weights, model.state_dict()[name], atol=1e-5), name
+    own = dict(model.named_parameters())
+    for name, weights in fitted.objective_.model.named_parameters():
+        free = 3 if name == "encoder.encoder.output.bias" else 0  # of these 3 there is no gradient
+        assert torch.allclose(weights[free:], own[name][free:], atol=1e-5), name
+
+
+def test_gaussian_codes_are_a_channel_of_limited_power():
+    # means of one deviation, whatever the size of the encoder's output, so that noise stays noise
+    power = math.sqrt(32 / 3)  # three columns have the variance of 32
+    X = normal(400, 4)
+    fitted = bottleneck(batch_size=100, max_epochs=30).fit(X, labels(X))
+    encoder = copy.deepcopy(fitted.encoder_).train()
+    x = fitted._scale(X)
+    z, raw = encoder.encoder(x).y.chunk(2, 1)
+    for size in (1.0, 100.0):
+        means, stds = encoder.read_posterior(torch.cat([size * z, raw], 1))
+        unit = (z - z.mean(0)) / z.std(0, correction=0)
+        assert torch.allclose(means, power * unit, atol=5e-3)
+        assert torch.allclose(stds, torch.log1p(raw.exp()), rtol=1e-4)
+    means, stds = fitted.posterior(X)  # by the running moments, the same for every row
+    assert np.abs(means.mean(0)).max() < 0.2 * power
+    np.testing.assert_allclose(means.std(0), power, rtol=0.2)
+    np.testing.assert_allclose(fitted.posterior(X[:3])[0], means[:3], atol=1e-5)
+    np.testing.assert_allclose(fitted.transform(X), means, atol=1e-5)
+
+
+@pytest.mark.parametrize("noise", ["additive", "propagated"])
+@pytest.mark.parametrize("n_components", [2, 40])
+def test_noisy_codes_have_fixed_variances(noise, n_components):
+    X = normal(2000, 4)
+    options = {"encoder_noise": noise, "batch_size": 200, "max_epochs": 10}
+    fitted = bottleneck(0.0, n_components=n_components, **options).fit(X, labels(X))
+    codes = fitted.sample_codes(X, random_state=0)
+    power = {2: 4.0, 40: 1.0}[n_components]
+    assert np.abs(codes.mean(0)).max() < 0.3 * power
+    np.testing.assert_allclose(codes.std(0), power, rtol=0.35)
 
 
 def test_the_critic_climbs_what_the_encoder_descends():
@@ -244,8 +284,10 @@ def test_codes_that_are_drawn_have_that_information(noise):
     fitted = InformationBottleneckClassifier(**FROZEN, **options).fit(X, labels(X))
     Z = fitted.sample_codes(X, random_state=0)
     rho2 = [np.corrcoef(X[:, d], Z[:, d])[0, 1] ** 2 for d in range(2)]
-    assert -np.log1p(-np.array(rho2)).sum() / 2 == pytest.approx(np.log(2), abs=0.1)
-    np.testing.assert_allclose(fitted.transform(X), fitted._scale(X), atol=1e-4)  # without noise
+    signal = 16 if noise == "gaussian" else 1  # of two columns with the variance of 32, or as given
+    assert -np.log1p(-np.array(rho2)).sum() / 2 == pytest.approx(np.log1p(signal), abs=0.1)
+    clean = fitted.transform(X)
+    assert all(np.corrcoef(X[:, d], clean[:, d])[0, 1] > 1 - 1e-6 for d in range(2))
 
 
 def test_information_falls_with_beta_and_is_never_less_than_relevance(digits):
@@ -313,11 +355,35 @@ def test_as_good_as_a_perceptron_of_its_size(digits):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("noise", "margin"), [("additive", 0.0), ("propagated", 0.005)])
-def test_as_good_as_a_perceptron_with_a_critic(digits, noise, margin):
-    # propagated noise does not help: 0.9728 against 0.9735, one of 1620 images
+@each_noise
+def test_as_good_as_a_perceptron_with_a_critic(digits, noise):
     ours, theirs = compare_with_a_perceptron(*digits, encoder_noise=noise, critic_hidden=(128, 128))
-    assert ours >= theirs - margin
+    assert ours >= theirs
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "SKMI_MNIST" not in os.environ, reason="set SKMI_MNIST to the file that load_mnist reads"
+)
+def test_better_than_the_net_without_noise_on_mnist():
+    # MINE, Table 3, at the budget of docs/benchmarks.rst
+    path = Path(__file__).parent / "benchmarks" / "bench_bottleneck.py"
+    bench = runpy.run_path(str(path))
+    arguments = bench["read_arguments"]([os.environ["SKMI_MNIST"]])
+    mnist = load_mnist(os.environ["SKMI_MNIST"])
+    names = ["Baseline", "MINE, Gaussian", "MINE, propagated", "MINE, additive"]
+    errors = {
+        name: np.mean([bench["measure"](mnist, arguments, name, s)["error"] for s in range(3)])
+        for name in names
+    }
+    baseline = errors.pop("Baseline")
+    assert max(errors.values()) < baseline
+    # in closed form; a critic lowers it on the digits, see above, but not here
+    plane = [
+        bench["measure"](mnist, arguments, "VIB", 0, beta=beta, n_components=8)["I(X;Z)"]
+        for beta in bench["BETAS"]
+    ]
+    assert (np.diff(plane) < 0).all()
 
 
 # ----------------------------------------------------------------------- predictions
@@ -515,7 +581,9 @@ def test_small_batches_do_no_harm_without_a_critic():
 def test_a_critic_that_is_misled_is_warned_of(digits):
     # a critic that does not learn finds nothing, where the classifier reads the digits
     options = {"critic_learning_rate": 1e-9, "max_epochs": 20, "hidden_layer_sizes": (64,)}
-    with pytest.warns(ConvergenceWarning, match=r"finds -?0\.\d\d nats .* reads [12]\.\d\d of the"):
+    with pytest.warns(
+        ConvergenceWarning, match=r"finds -?0\.\d\d nats .* reads [012]\.\d\d of the"
+    ):
         bottleneck(1e-3, **options).fit(*digits)
 
 

@@ -98,6 +98,24 @@ def test_every_parameter_has_an_owner(data):
         Trainer(Regression(), players=[Player("critic")]).fit(data)
 
 
+def test_parameters_with_rates_of_their_own(data):
+    # Adam's first step of each parameter is its step size, in the direction of the gradient
+    moves = {}
+    for rate in (0.01, 0.3):
+        objective = Regression()
+        before = {n: p.detach().clone() for n, p in objective.named_parameters()}
+        players = [Player("weights", 0.01, rates={"bias": rate})]
+        options = {"players": players, "max_epochs": 1, "batch_size": len(data[0])}
+        trainer = Trainer(objective, **options, schedule="cosine").fit(data)
+        moves[rate] = {
+            n: (p - before[n]).abs().max().item() for n, p in objective.named_parameters()
+        }
+        assert moves[rate]["weights.weight"] == pytest.approx(0.01, rel=1e-3)
+        assert moves[rate]["weights.bias"] == pytest.approx(rate, rel=1e-3)
+        again = Trainer(objective, **options).resume(trainer.training_state())
+        assert [g["lr"] for g in again.optimizer_of(players[0]).param_groups] == [0.01, rate]
+
+
 def test_patience_needs_validation_data(data, objective):
     with pytest.raises(ValueError, match="patience needs validation data"):
         Trainer(objective, players=[Player("weights")], patience=3).fit(data)

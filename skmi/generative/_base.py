@@ -18,7 +18,7 @@ from skmi.networks import checked_copy
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_generator
 from skmi.representation._objective import InformationCritic, Objective
 from skmi.representation._priors import PRIORS, maximum_mean_discrepancy
-from skmi.training import Player
+from skmi.training import ETA_LEARNING_RATE, Player
 
 __all__ = [
     "INFORMATION_BOUNDS",
@@ -141,22 +141,37 @@ class AdversarialMixin:
             raise NonFiniteLossError(
                 f"The weights became non-finite in epoch {self.n_iter_}. {self._advice}"
             )
-        divergence = self.history_[-1].get("train_divergence", 0.0)
-        if epochs is None and divergence > WON * 2 * math.log(2):
+        if epochs is None:
+            self._warn_if_one_sided(self.history_[-1].get("train_divergence", 0.0))
+        return self
+
+    def _warn_if_one_sided(self, divergence: float) -> None:
+        """Complain of a discriminator that has won, or that is worse than none."""
+        largest = 2 * math.log(2)
+        if divergence > WON * largest:
             warn(
                 "The discriminator tells generated rows from the data nearly always: their "
-                f"divergence is {divergence:.2f} of at most {2 * math.log(2):.2f} nats. Samples "
+                f"divergence is {divergence:.2f} of at most {largest:.2f} nats. Samples "
                 "will not look like the data. Raise max_epochs, or lower learning_rate.",
                 ConvergenceWarning,
             )
-        return self
+        elif divergence < -largest:
+            warn(
+                f"The discriminator's bound on the divergence, at best from 0 to {largest:.2f} "
+                f"nats, is {divergence:.3g}: it takes data and generated rows for one another, and "
+                f"samples may be anything. {self._advice}",
+                ConvergenceWarning,
+            )
 
     def _players(self) -> list[Player]:
         players = [self._player("model"), self._player("discriminator", self.n_discriminator)]
-        return players + ([self._player("critic", self.n_critic)] if self.mi_weight else [])
+        if self.mi_weight:
+            players.append(self._player("critic", self.n_critic, rates={"eta": ETA_LEARNING_RATE}))
+        return players
 
-    def _player(self, name: str, steps: int = 1, every: int = 1) -> Player:
-        return Player(name, self.learning_rate, every, betas=tuple(self.betas), steps=steps)
+    def _player(self, name: str, steps: int = 1, **options) -> Player:
+        options |= {"betas": tuple(self.betas), "steps": steps}
+        return Player(name, self.learning_rate, **options)
 
     def _fixed_parameters(self) -> dict:
         return super()._fixed_parameters() | {"averaging": self.averaging}

@@ -22,7 +22,6 @@ from skmi.exceptions import (
 from skmi.information._base import GAUSSIAN_TERM_COLUMNS, is_overfitted
 from skmi.information._mutual_info import make_result
 from skmi.information._objective import (
-    ETA_LEARNING_RATE,
     ScalarEta,
     bound_in_nats,
     log_normalizer,
@@ -32,7 +31,14 @@ from skmi.information._ratio import DivergenceObjective, FittedRatio, GaussianLo
 from skmi.information._result import MutualInfoResult
 from skmi.information._units import UNITS, in_units
 from skmi.preprocessing import NormalScores
-from skmi.training import EPOCH_ROWS, Player, Trainer, auto_batch_size, count_stop_rows
+from skmi.training import (
+    EPOCH_ROWS,
+    ETA_LEARNING_RATE,
+    Player,
+    Trainer,
+    auto_batch_size,
+    count_stop_rows,
+)
 
 __all__ = ["KLDivergenceResult", "kl_divergence"]
 

@@ -18,8 +18,6 @@ VALIDATION_PAIRS = 2**15
 EVALUATION_PAIRS = 2**18
 #: Number of y that stand for its marginal in `score_samples(X)`.
 REFERENCE_ROWS = 512
-#: Step size of a scalar eta.
-ETA_LEARNING_RATE = 1e-2
 #: Pairs scored at once, which bounds the memory of an evaluation.
 CHUNK_PAIRS = 2**13
 

@@ -7,8 +7,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skmi.bounds import BOUNDS, Bound
 from skmi.information._base import BaseMIEstimator
-from skmi.information._objective import ETA_LEARNING_RATE, EtaNetwork, ScalarEta
-from skmi.training import Player
+from skmi.information._objective import EtaNetwork, ScalarEta
+from skmi.training import ETA_LEARNING_RATE, Player
 
 __all__ = ["EtaDVEstimator"]
 

@@ -34,7 +34,7 @@ def _grids(shape: Sequence[int]) -> list[tuple[int, int]]:
         raise ValueError(
             f"Convolutional networks need images of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} "
             f"pixels, got {' x '.join(map(str, shape[1:]))}. Enlarge the images, or use "
-            "encoder='mlp' and decoder='mlp'."
+            "dense layers: encoder='mlp', and if there is a decoder, decoder='mlp'."
         )
     height, width = shape[1:]
     return list(zip(_sides(height), _sides(width), strict=False))

@@ -30,6 +30,7 @@ from skmi.generative.ali import ALIObjective
 from skmi.generative.gan import GANObjective
 from skmi.networks.gan import ConvolutionalScore, make_gan_encoder, make_generator
 from skmi.representation._objective import InformationCritic
+from skmi.training import ETA_LEARNING_RATE
 
 QUICK = {
     "n_components": 3,
@@ -126,6 +127,15 @@ def test_players_train_their_own_networks(model):
         objective(x, player=player)["loss"].backward()
         reached = {n.split(".")[0] for n, p in objective.named_parameters() if p.grad is not None}
         assert reached == {player}
+
+
+def test_the_normalizer_of_eta_dv_follows_its_critic():
+    # Adam's first steps: those of the networks are much smaller
+    fitted = clone(GAN).set_params(bound="eta-dv", learning_rate=1e-5, max_epochs=1)
+    fitted.fit(normal(64, 4))
+    critic = fitted._training_state["optimizers"]["critic"]
+    assert sorted(group["lr"] for group in critic["param_groups"]) == [1e-5, ETA_LEARNING_RATE]
+    assert abs(fitted.objective_.critic.eta.item()) > 1e-4
 
 
 def record_batches(monkeypatch, kind):
@@ -635,6 +645,13 @@ def test_a_diverging_adversary_is_an_error(model):
     with pytest.raises(NonFiniteLossError, match="learning_rate"):
         wild.fit(normal(64, 4))
     assert not hasattr(wild, "objective_")
+
+
+def test_players_that_run_away_are_warned_of():
+    wild = clone(GAN).set_params(learning_rate=1e4, max_epochs=20)
+    with pytest.warns(ConvergenceWarning, match="takes data and generated rows for one another"):
+        wild.fit(normal(64, 4))
+    assert np.isfinite(wild.sample(100, random_state=0)).all()
 
 
 def test_a_discriminator_that_wins_is_warned_of():
