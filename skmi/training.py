@@ -167,8 +167,8 @@ class _LoadedBatches:
 
 # -------------------------------------------------------------------------- players
 
-#: Step size of a scalar eta, which follows its critic, whatever the step size of that (Improved
-#: mutual information estimation, Mroueh et al. 2021).
+#: Step size of a scalar eta that has one of its own, so that it follows its critic: in MINE, GANs
+#: and divergences (Improved mutual information estimation, Mroueh et al. 2021, Alg. 1).
 ETA_LEARNING_RATE = 1e-2
 
 
@@ -555,13 +555,18 @@ class Trainer(skorch.NeuralNet):
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         try:
-            return super().fit_loop(X, y, epochs, **fit_params)
+            super().fit_loop(X, y, epochs, **fit_params)
         except KeyboardInterrupt as interrupt:
             # skorch's callbacks end training by raising KeyboardInterrupt, and skorch swallows
             # it. A real Ctrl-C must get through: `partial_fit` raises it again.
             if not (self.stopped_early_ or isinstance(interrupt, StopTraining)):
                 self.interrupt_ = interrupt
             raise
+        if not all(value.isfinite().all() for value in self.module_.parameters()):
+            raise NonFiniteLossError(
+                f"The weights became non-finite in the last steps of training. {self.advice}"
+            )
+        return self
 
     @property
     def stopped_early_(self) -> bool:
@@ -589,7 +594,11 @@ class Trainer(skorch.NeuralNet):
         self.initialize()
         self.n_epochs_before_, self.n_steps_ = state["n_epochs"], state["n_steps"]
         for player in self.players:
-            self.optimizer_of(player).load_state_dict(state["optimizers"][player.name])
+            optimizer = self.optimizer_of(player)
+            rates = [group["rate"] for group in optimizer.param_groups]
+            optimizer.load_state_dict(state["optimizers"][player.name])
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = group["rate"] = rate  # that of today's player
         return self
 
     # ------------------------------------------------------------ skorch hooks
@@ -618,9 +627,9 @@ class Trainer(skorch.NeuralNet):
             for name, parameter in self._parameters_of(player):
                 name = name.split(".")[-1]
                 rate = player.rates.get(name, player.learning_rate)
-                group = {"params": [], "lr": rate, "rate": rate}
-                groups.setdefault(name if name in player.rates else None, group)
-                groups[name if name in player.rates else None]["params"].append(parameter)
+                key = name if name in player.rates else None
+                group = groups.setdefault(key, {"params": [], "lr": rate, "rate": rate})
+                group["params"].append(parameter)
             if not groups:
                 raise ValueError(f"The objective has no parameters for player {player.name!r}.")
             optimizer = torch.optim.Adam(groups.values(), betas=player.betas, fused=True)

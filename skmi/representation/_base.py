@@ -350,9 +350,12 @@ class BaseRowModel(BaseNeuralEstimator):
 
     def _validate(self, X, y=None, *, reset: bool) -> np.ndarray:
         """X as rows of the shape that networks see, in its own dtype where that is uint8."""
-        X = validate_data(
-            self, X, reset=reset, allow_nd=True, dtype="numeric", ensure_min_samples=1
-        )
+        options = {"allow_nd": True, "dtype": "numeric", "ensure_min_samples": 1}
+        ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+        if reset or max(ndim, 1 + len(self.input_shape_)) <= 2:
+            X = validate_data(self, X, reset=reset, **options)
+        else:  # the second axis of images are no features to count: all axes are compared below
+            X = check_array(X, estimator=self, input_name="X", **options)
         rows = self._as_rows(in_working_dtype(X))
         if reset:
             self.row_shape_, self.input_shape_ = rows.shape[1:], X.shape[1:]

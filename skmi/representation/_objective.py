@@ -26,8 +26,8 @@ __all__ = [
 #: third of the time of a step on a CPU and match it no better.
 DISCRIMINATOR_WIDTHS = (256, 64)
 #: Weight of half the squared gradient of the adversary, which keeps it from circling with the
-#: encoder. Without it accuracy on digits and MNIST loses two to four points, and
-#: the columns of the representation depend on one another twice as much.
+#: encoder. Without it accuracy on digits and MNIST loses two to four points, and the columns of
+#: the representation depend on one another half as much again.
 GRADIENT_PENALTY = 2.0
 #: Smallest batch in which a permutation gives other rows' codes often enough (InfoMax-VAE, App. E).
 SMALLEST_BATCH = 10

@@ -1,6 +1,5 @@
 """Deep InfoMax: a representation that keeps information about the data and its parts."""
 
-import copy
 import math
 from contextlib import contextmanager
 from inspect import signature
@@ -13,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from skmi.bounds import Bound, get_bound, split_matrix
 from skmi.critics import CRITICS, as_critic, make_critic
-from skmi.networks import Layers, trial_output
+from skmi.networks import Layers, checked_copy, trial_output
 from skmi.representation._base import (
     COMPUTE_CONSTRAINTS,
     PRIOR_CONSTRAINTS,
@@ -100,7 +99,8 @@ class DIMTransformer(BaseRepresentation):
         cost nothing: this is to study their number. None: all.
     prior : {"uniform", "gaussian", "ball", "sphere", "binary"} or None, default="uniform"
         The distribution to match. It also sets the range of the representation, unless gamma is
-        0. None is the same as ``gamma=0``.
+        0. The adversary that guards it pays for the square of its gradient. None is the same as
+        ``gamma=0``.
     feature_layer : {"global", "fc", "conv"}, default="global"
         What `transform` returns: the representation, the hidden layer before, or the last map.
     image_shape : tuple of int or None, default=None
@@ -118,8 +118,9 @@ class DIMTransformer(BaseRepresentation):
     augment : callable or None, default=None
         ``augment(batch, generator)`` returns a changed batch of scaled rows, on their device.
     score_scale : float, default=1.0
-        What scores are multiplied by first. ``critic_width ** -0.5`` divides them by the square
-        root of their width, as AMDIM does.
+        What scores are multiplied by first. For encode-and-dot critics ``critic_width ** -0.5``
+        divides them by the square root of their width, as AMDIM does; for bilinear ones
+        ``n_features ** -0.5`` of the local features is of use.
     score_clip : float or None, default=None
         Scores are ``clip tanh(score / clip)``.
     score_penalty : float, default=0.0
@@ -133,8 +134,8 @@ class DIMTransformer(BaseRepresentation):
     betas : tuple of float, default=(0.9, 0.999)
         Adam's decay rates.
     averaging : float, default=0.99
-        Decay of the moving average of the weights, which is kept after `fit`: encoder and
-        adversary circle around one another. 0: none, as in `partial_fit`.
+        Decay of the moving average of the weights, which is kept after `fit`, since encoder and
+        adversary are never quite at rest. 0: none, as in `partial_fit`.
     validation_fraction : float, default=0.1
         Part of the rows that tells when to stop, if there is `patience`.
     patience : int or None, default=None
@@ -160,7 +161,8 @@ class DIMTransformer(BaseRepresentation):
         ``learning_rate``, ``betas``, ``n_local_samples``, ``occlusion`` and ``averaging`` (none),
         and widths of the adversary in place of the defaults (what is set otherwise is kept),
         scales inputs to [-1, 1], and ends in a sigmoid. The critics have no normalisation of
-        their own, which the authors' code has. Meant for a GPU.
+        their own, which the authors' code has, and the adversary's gradient is penalised at all
+        rows of a batch. Meant for a GPU.
 
     Attributes
     ----------
@@ -392,7 +394,8 @@ class DIMTransformer(BaseRepresentation):
 
     def _make_critic(self, critic, n_features):
         if isinstance(critic, nn.Module):
-            return as_critic(copy.deepcopy(critic))
+            shapes = [(self.n_components,), (n_features,)]
+            return as_critic(checked_copy("critic", critic, shapes, (1,)))
         concat = critic in ("concat", "concat-and-convolve")
         return make_critic(
             "concat" if concat else critic,

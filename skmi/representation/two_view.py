@@ -412,6 +412,13 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
                 "views of X. Set views=None if y is the second view.",
                 UserWarning,
             )
+        if self.views is None and len(shape) == 1 and np.asarray(y).dtype.kind in "iubOU":
+            warn(
+                "y has one column of labels or whole numbers, and is taken as the second view. If "
+                "it is for a later step, give X as a list of views, or set views to make them of "
+                "X.",
+                UserWarning,
+            )
         (rows,) = super()._prepare(X, y, reset=reset)
         size = self._rows_of_batch(len(rows))
         contrastive = get_bound(self.bound).contrastive
@@ -552,6 +559,11 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
                 "image_shape is for views that are made of X. With views=None give images as "
                 "arrays of shape (n, h, w) or (n, c, h, w)."
             )
+        if _is_list(X) and y is not None and np.ndim(X[0]) > 1:
+            raise ValueError(
+                "X is a list of views already, so that y is not a further one: leave it out, or "
+                "append it to the list."
+            )
         given = list(X) if _is_list(X) and y is None else [X, y]
         if any(view is None for view in given):
             raise ValueError(
@@ -566,6 +578,15 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
             name = "y" if y is not None else f"view {number}"
             arrays.append(_read_view(view, name))
             check_same_length(**{"view 1": arrays[0], name: arrays[-1]})
+        names = [_column_names(view) for view in given[1:]]
+        if reset:
+            self.view_names_ = names
+        for number, (now, fitted) in enumerate(zip(names, self.view_names_, strict=False), start=2):
+            if None not in (now, fitted) and now != fitted:
+                raise ValueError(
+                    f"view {number} has the columns {now}, but was fitted with {fitted}. Give the "
+                    "same columns in the same order."
+                )
         return arrays
 
     def _fit_scale(self, rows):
@@ -645,6 +666,12 @@ def _shown(views) -> str:
 
 def _flat(rows: np.ndarray) -> np.ndarray:
     return rows.reshape(len(rows), -1)
+
+
+def _column_names(view) -> list[str] | None:
+    """The names of the columns of a view, if it has any."""
+    columns = getattr(view, "columns", None)
+    return None if columns is None else [str(name) for name in columns]
 
 
 def _read_view(view, name: str) -> np.ndarray:

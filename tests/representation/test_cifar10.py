@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from skmi.datasets import load_cifar10
 
@@ -17,6 +18,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 )
 def test_local_information_keeps_classes(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
+    get_reusable_executor().shutdown()  # whose processes do not know the new path
     compare = importlib.import_module("dim_cifar10").compare
     data = load_cifar10(os.environ["SKMI_CIFAR10"])
     table = compare(data, n_rows=10_000, n_epochs=12, coordinates=True, n_jobs=2)
