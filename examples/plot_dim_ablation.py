@@ -93,8 +93,8 @@ plt.show()
 # ---------
 # Accuracy is best without the prior: with so few rows its price is high (on all digits it is hardly
 # seen). The columns depend least on one another at gamma=0.1, the default. That they do so more at
-# gamma=1 than without a prior is of these few steps, and not so on all digits. The paper has accuracy
-# gain by a little of the prior, which is not seen here.
+# gamma=1 than without a prior is of these few steps, and not so on all digits. The paper has
+# accuracy gain by a little of the prior, which is not seen here.
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 for axis, name in zip(axes, ("accuracy", "dependence"), strict=True):

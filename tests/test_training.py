@@ -259,6 +259,29 @@ def test_state_is_resumed_exactly(data, objective):
         assert torch.equal(ours, theirs)
 
 
+def test_training_goes_on_at_the_rate_of_the_new_player(data, objective):
+    options = {"max_epochs": 1, "batch_size": len(data[0])}
+    state = Trainer(objective, players=[Player("weights", 0.05)], **options).fit(data)
+    for schedule in ("constant", "cosine"):
+        players = [Player("weights", 0.5)]
+        again = Trainer(copy.deepcopy(objective), players=players, schedule=schedule, **options)
+        again.resume(state.training_state())
+        assert [g["rate"] for g in again.optimizer_of(players[0]).param_groups] == [0.5]
+        assert [g["lr"] for g in again.optimizer_of(players[0]).param_groups] == [0.5]
+
+
+def test_weights_that_overflow_in_the_last_step_are_told(data):
+    class Overflow(Regression):  # a finite loss whose gradient is not
+        def forward(self, x, y, player=None):
+            loss = super().forward(x, y)["loss"]
+            return {"loss": loss.detach() + (loss - loss.detach()).abs().sqrt()}
+
+    with pytest.raises(NonFiniteLossError, match="weights became non-finite"):
+        Trainer(Overflow(), players=[Player("weights")], max_epochs=1, batch_size=len(data[0])).fit(
+            data
+        )
+
+
 # ---------------------------------------------------------------------------- batches
 
 

@@ -595,6 +595,20 @@ def test_wrong_rows_at_transform():
         DIMTransformer(**QUICK).fit(np.ones((20, 1, 16, 16)))
 
 
+def test_images_of_another_shape_are_told_by_their_shape(digits):
+    images = digits[0].reshape(-1, 8, 8)
+    dim = DIMTransformer(**QUICK).fit(images)
+    np.testing.assert_array_equal(dim.transform(images[:, None]), dim.transform(images))
+    for wrong in (digits[0], images[:, :4], images[:, None, :, :4]):
+        with pytest.raises(ValueError, match=r"rows of shape .* was fitted on rows of shape"):
+            dim.transform(wrong)
+
+
+def test_a_critic_of_the_wrong_form_is_named(digits):
+    with pytest.raises(ValueError, match="critic"):
+        DIMTransformer(**QUICK, image_shape=(8, 8), local_critic=nn.Linear(3, 3)).fit(digits[0])
+
+
 # ----------------------------------------------------------- faults of other implementations
 
 

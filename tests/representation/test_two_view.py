@@ -474,3 +474,25 @@ def test_bad_data():
 
 def test_every_bound_offered_is_registered():
     assert set(TWO_VIEW_BOUNDS) < set(BOUNDS)
+
+
+def test_columns_of_every_view_keep_their_names_and_order(rng):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(rng.normal(size=(40, 6)), columns=list("abcdef"))
+    first, second = frame[["a", "b", "c"]], frame[["d", "e", "f"]]
+    transformer = TwoViewInfoMaxTransformer(2, views=None, max_epochs=1, random_state=0)
+    transformer.fit(first, second).transform(first, second)
+    for views in ([first, second[["f", "e", "d"]]], [first[["c", "b", "a"]], second]):
+        with pytest.raises(ValueError, match=r"view 2 has the columns|feature names"):
+            transformer.transform(views)
+        with pytest.raises(ValueError, match=r"view 2 has the columns|feature names"):
+            transformer.score(*views)
+
+
+def test_labels_and_lists_beside_views_are_told(rng):
+    X, labels = rng.normal(size=(40, 6)), rng.integers(2, size=40)
+    transformer = TwoViewInfoMaxTransformer(2, views=None, max_epochs=1, random_state=0)
+    with pytest.warns(UserWarning, match="taken as the second view"):
+        transformer.fit(X, labels)
+    with pytest.raises(ValueError, match="list of views already"):
+        transformer.fit([X[:, :3], X[:, 3:]], labels)
