@@ -13,9 +13,10 @@ beside the first 16 principal components, all 64 pixels, and an encoder that was
 # %%
 # A step of a pipeline
 # --------------------
-# Training is worth much, and what is trained beats the principal components. In training the
-# representations are of images with a part hidden (``occlusion``), which must tell what that part
-# shows. The prior, whose weight is ``gamma=0.1`` by default, costs little here.
+# Training is worth much. On half of the digits the defaults are level with the principal components;
+# without the prior, whose weight is ``gamma=0.1``, they are ahead of them. (On all digits they are so
+# with it as well.) In training the representations are of images with a part hidden (``occlusion``),
+# which must tell what that part shows.
 
 import matplotlib.pyplot as plt
 from sklearn.base import clone
@@ -41,7 +42,9 @@ steps = {
 accuracies, fits = {}, {}
 for name, step in steps.items():
     pipeline = Pipeline([("dim", step), ("svm", LinearSVC(dual=False))])
-    fits[name] = cross_validate(pipeline, X, y, cv=2, return_estimator=True, return_indices=True)
+    fits[name] = cross_validate(
+        pipeline, X, y, cv=2, n_jobs=2, return_estimator=True, return_indices=True
+    )
     accuracies[name] = fits[name]["test_score"]
     print(f"{name:18s} {accuracies[name].mean():.3f}")
 
