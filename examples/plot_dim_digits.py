@@ -13,10 +13,10 @@ beside the first 16 principal components, all 64 pixels, and an encoder that was
 # %%
 # A step of a pipeline
 # --------------------
-# Training is worth much. On half of the digits the defaults are level with the principal components;
-# without the prior, whose weight is ``gamma=0.1``, they are ahead of them. (On all digits they are so
-# with it as well.) In training the representations are of images with a part hidden (``occlusion``),
-# which must tell what that part shows.
+# Training is worth much. On half of the digits the defaults are level with the principal
+# components; without the prior, whose weight is ``gamma=0.1``, they are ahead of them. (On all
+# digits they are ahead with it as well.) In training the representations are of images with a part
+# hidden (``occlusion``), which must tell what that part shows.
 
 import matplotlib.pyplot as plt
 from sklearn.base import clone
