@@ -113,7 +113,7 @@ def realnvp(mnist, seeds, epochs, width=64, **common):
         print(f"    largest reconstruction error {error:.1e}", flush=True)
 
 
-def adversarial(mnist, seeds, epochs, width=64, learning_rate=1e-4, **ignored):
+def adversarial(mnist, seeds, epochs, width=64, learning_rate=3e-4, **ignored):
     """Figure 1 c: an invertible encoder that falls below pixels."""
     X, X_test = _top(mnist.X_train), _top(mnist.X_test)
     for seed in seeds:
