@@ -62,7 +62,7 @@ plt.show()
 # Neighbours
 # ----------
 # Held-out images at the left, and then those whose representations are nearest. Most show the same
-# digit. The others look alike: eights beside a 6, a 9 beside a 3, a 3 beside a 2.
+# digit. The others look alike: eights beside a 6, a 9 beside a 3.
 
 fit = fits["the defaults"]
 dim = fit["estimator"][0]["dim"]
@@ -76,7 +76,7 @@ plt.show()
 # %%
 # The rows in a plane
 # -------------------
-# The first two principal components of the 16 columns set off 0, and in part 1, 2, 4 and 6; the
+# The first two principal components of the 16 columns set off 0, and in part 4, 5, 6 and 7; the
 # other digits overlap. t-SNE, which sees all columns, has most digits in groups of their own, the
 # ones in three. No label was used in training.
 

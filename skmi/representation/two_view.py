@@ -559,7 +559,7 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
                 "image_shape is for views that are made of X. With views=None give images as "
                 "arrays of shape (n, h, w) or (n, c, h, w)."
             )
-        if _is_list(X) and y is not None and np.ndim(X[0]) > 1:
+        if _is_list(X) and y is not None and len(X) not in (0, len(y)):  # or X is a list of images
             raise ValueError(
                 "X is a list of views already, so that y is not a further one: leave it out, or "
                 "append it to the list."

@@ -496,3 +496,5 @@ def test_labels_and_lists_beside_views_are_told(rng):
         transformer.fit(X, labels)
     with pytest.raises(ValueError, match="list of views already"):
         transformer.fit([X[:, :3], X[:, 3:]], labels)
+    images = list(rng.normal(size=(40, 4, 4)))  # are rows of one view, not views
+    assert transformer.fit(images, X).view_shapes_ == [(1, 4, 4), (6,)]
