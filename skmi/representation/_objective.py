@@ -87,6 +87,7 @@ class InformationCritic(nn.Module):
             partners = torch.empty_like(cycle).scatter_(0, cycle, cycle.roll(1))  # no fixed point
             joint = self.scores.combine(x_embedding, z_embedding)
             product = self.scores.combine_partners(x_embedding, z_embedding, partners[None])
+        joint, product = full_precision(joint), full_precision(product)
         return self.bound.value_and_nats(joint, product, self.eta)
 
 

@@ -4,7 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from skmi._normal import kl_to_standard_normal, normal_log_density
-from skmi.representation._objective import InformationCritic, Objective, gaussian_noise
+from skmi.representation._objective import (
+    InformationCritic,
+    Objective,
+    full_precision,
+    gaussian_noise,
+)
 from skmi.representation._priors import maximum_mean_discrepancy
 
 __all__ = ["VAEObjective", "is_autoregressive", "split_posterior"]
@@ -20,7 +25,7 @@ def is_autoregressive(decoder: nn.Module) -> bool:
 
 def split_posterior(y: Tensor) -> tuple[Tensor, Tensor]:
     """Means and standard deviations, from an encoder's output."""
-    means, log_stds = y.chunk(2, dim=1)
+    means, log_stds = full_precision(y).chunk(2, dim=1)
     return means, (LARGEST_LOG_STD * torch.tanh(log_stds / LARGEST_LOG_STD)).exp()
 
 
@@ -94,4 +99,4 @@ class VAEObjective(Objective):
 
     def _decode(self, x: Tensor, z: Tensor) -> Tensor:
         decoder = self.model["decoder"]
-        return decoder(z, x) if is_autoregressive(decoder) else decoder(z)
+        return full_precision(decoder(z, x) if is_autoregressive(decoder) else decoder(z))

@@ -19,7 +19,11 @@ from skmi.evaluation import importance_weighted_log_likelihood
 from skmi.exceptions import warn
 from skmi.networks import ENCODERS, Encoder, checked_copy
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
-from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
+from skmi.representation._base import (
+    COMPUTE_CONSTRAINTS,
+    POSTERIOR_COLUMNS,
+    BaseRepresentation,
+)
 from skmi.representation._likelihoods import LIKELIHOODS
 from skmi.representation._objective import InformationCritic, warn_of_small_batches
 from skmi.representation._vae_objective import (
@@ -122,6 +126,11 @@ class InfoMaxVAETransformer(BaseRepresentation):
         Smallest improvement that counts.
     device : str, default="auto"
         ``"auto"`` is CUDA where there is one, else MPS, else the CPU.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of the products in training (autocast). bfloat16 is faster where the hardware computes
+        in it; weights, losses and all that is asked of a fitted model keep float32.
+    compile : bool, default=False
+        Whether training goes through `torch.compile`, which takes a compiler and its time.
     random_state : int, RandomState or None, default=None
         Seed of weights, shuffles and draws.
     verbose : int, default=0
@@ -183,6 +192,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
 
     _parameter_constraints: dict = {
         **BaseRepresentation._parameter_constraints,
+        **COMPUTE_CONSTRAINTS,
         "alpha": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
         "divergence": [StrOptions(set(DIVERGENCES))],
@@ -226,6 +236,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
         patience=None,
         tolerance=1e-3,
         device="auto",
+        precision="float32",
+        compile=False,
         random_state=None,
         verbose=0,
         warm_start=False,
@@ -255,6 +267,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
         self.patience = patience
         self.tolerance = tolerance
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
@@ -298,6 +312,9 @@ class InfoMaxVAETransformer(BaseRepresentation):
             return [model]
         options = {"betas": model.betas, "steps": self.n_critic}
         return [model, Player("critic", self.critic_learning_rate, **options)]
+
+    def _trainer_options(self):
+        return {"precision": self.precision, "compile": self.compile}
 
     def _make_objective(self, shape):
         model = nn.ModuleDict(

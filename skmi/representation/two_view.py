@@ -38,6 +38,8 @@ TWO_VIEW_BOUNDS = ("infonce", "nwj", "dv", "eta-dv", "jsd", "k-pair")
 NEAR = 0.5
 #: Hidden units of a critic: what makes a separable and a concat critic equally large in the paper.
 CRITIC_WIDTHS = {"separable": 100, "concat": 200}
+#: Rows in which columns are compared, and the fewest values in them that are not equal by chance.
+ROWS_THAT_TELL_COLUMNS, VALUES_THAT_TELL_COLUMNS = 2000, 10
 
 
 class TwoViewInfoMaxTransformer(BaseRepresentation):
@@ -250,7 +252,8 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         SaturationWarning
             If InfoNCE came near the logarithm of the number of rows of a batch.
         UserWarning
-            If a view is constant.
+            If a view is constant, or if views that are given or made by a callable have a column
+            in common.
         """
         return super().fit(X, y)
 
@@ -530,6 +533,8 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         shapes = [tuple(array.shape[1:]) for array in arrays]
         if reset:
             self.view_shapes_ = shapes
+            if self.views is None or callable(self.views):
+                _warn_of_shared_columns(arrays)
         elif shapes != [tuple(shape) for shape in self.view_shapes_]:
             raise ValueError(
                 f"The views have rows of shapes {shapes}, but {type(self).__name__} was fitted on "
@@ -707,6 +712,23 @@ def _made_views(make, rows: np.ndarray) -> list[np.ndarray]:
     for i, array in enumerate(arrays, start=1):
         check_same_length(**{"X": rows, f"view {i}": array})
     return arrays
+
+
+def _warn_of_shared_columns(arrays: list[np.ndarray]) -> None:
+    """Warn if a column of a view, or a pixel, is one of another view too."""
+    owners: dict[bytes, tuple[int, int]] = {}
+    for number, array in enumerate(arrays, start=1):
+        columns = _flat(array[:ROWS_THAT_TELL_COLUMNS]).T.astype(np.float32)
+        for position, column in enumerate(columns):
+            owner, first = owners.setdefault(column.tobytes(), (number, position))
+            if owner != number and len(np.unique(column)) >= VALUES_THAT_TELL_COLUMNS:
+                warn(
+                    f"The views overlap: column {position} of view {number} is column {first} of "
+                    f"view {owner}, which would tell all that is to be learned. Give what they "
+                    "share to one of them.",
+                    UserWarning,
+                )
+                return
 
 
 def _columns_of_views(views: Sequence, rows: np.ndarray, names) -> list[np.ndarray]:

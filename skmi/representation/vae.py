@@ -24,7 +24,7 @@ class VAETransformer(InfoMaxVAETransformer):
         As in `InfoMaxVAETransformer`.
     max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
         As in `InfoMaxVAETransformer`.
-    device, random_state, verbose, warm_start
+    device, precision, compile, random_state, verbose, warm_start
         As in `InfoMaxVAETransformer`.
 
     Attributes
@@ -75,6 +75,8 @@ class VAETransformer(InfoMaxVAETransformer):
         patience=None,
         tolerance=1e-3,
         device="auto",
+        precision="float32",
+        compile=False,
         random_state=None,
         verbose=0,
         warm_start=False,
@@ -97,6 +99,8 @@ class VAETransformer(InfoMaxVAETransformer):
         self.patience = patience
         self.tolerance = tolerance
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
@@ -124,7 +128,7 @@ class BetaVAETransformer(InfoMaxVAETransformer):
         As in `InfoMaxVAETransformer`.
     max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
         As in `InfoMaxVAETransformer`.
-    device, random_state, verbose, warm_start
+    device, precision, compile, random_state, verbose, warm_start
         As in `InfoMaxVAETransformer`.
 
     Attributes
@@ -177,6 +181,8 @@ class BetaVAETransformer(InfoMaxVAETransformer):
         patience=None,
         tolerance=1e-3,
         device="auto",
+        precision="float32",
+        compile=False,
         random_state=None,
         verbose=0,
         warm_start=False,
@@ -200,6 +206,8 @@ class BetaVAETransformer(InfoMaxVAETransformer):
         self.patience = patience
         self.tolerance = tolerance
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
@@ -231,7 +239,7 @@ class InfoVAETransformer(InfoMaxVAETransformer):
         As in `InfoMaxVAETransformer`.
     max_epochs, batch_size, learning_rate, betas, validation_fraction, patience, tolerance
         As in `InfoMaxVAETransformer`.
-    device, random_state, verbose, warm_start
+    device, precision, compile, random_state, verbose, warm_start
         As in `InfoMaxVAETransformer`.
 
     Attributes
@@ -285,6 +293,8 @@ class InfoVAETransformer(InfoMaxVAETransformer):
         patience=None,
         tolerance=1e-3,
         device="auto",
+        precision="float32",
+        compile=False,
         random_state=None,
         verbose=0,
         warm_start=False,
@@ -309,6 +319,8 @@ class InfoVAETransformer(InfoMaxVAETransformer):
         self.patience = patience
         self.tolerance = tolerance
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start

@@ -391,6 +391,21 @@ def test_a_constant_view_is_warned_of():
 # ---------------------------------------------------------------------------- bad input
 
 
+def test_views_that_share_columns_are_told():
+    X, images = normal(40, 6), normal(40, 8, 8)
+    message = "The views overlap: column {} of view {} is column {} of view {}"
+    with pytest.warns(UserWarning, match=message.format(1, 2, 3, 1)):
+        two_view(views=None).fit(X[:, :4], X[:, [4, 3, 5]])
+    with pytest.warns(UserWarning, match=message.format(0, 3, 2, 2)):
+        two_view(views=None).fit([X[:, :2], X[:, 2:5], X[:, 4:].astype(np.float32)])
+    with pytest.warns(UserWarning, match=message.format(0, 2, 3, 1)):
+        two_view(views=lambda X: (X[..., :5], X[..., 3:])).fit(images)
+    with warnings.catch_warnings():  # few values may be the same by chance; signs differ
+        warnings.simplefilter("error", UserWarning)
+        two_view(views=None).fit(X[:, :4] > 0, X[:, 3:] > 0)
+        two_view(views=lambda X: (X, -X)).fit(X)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

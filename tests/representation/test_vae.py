@@ -550,3 +550,23 @@ def test_wrong_calls(digits):
         fitted.transform(np.zeros((4, 1, 9, 9))[:, 0, :8])
     with pytest.raises(ValueError, match="values from"):
         fitted.score(2 * digits[0][:60])
+
+
+@pytest.mark.parametrize("decoder", ["conv", "pixelcnn"])
+def test_bfloat16_trains_close_to_float32(digits, decoder):
+    X = digits[0]
+    options = QUICK | {"alpha": 1.0, "max_epochs": 5, "encoder_width": 8, "decoder": decoder}
+    full = InfoMaxVAETransformer(**options).fit(X)
+    low = InfoMaxVAETransformer(precision="bfloat16", **options).fit(X)
+    assert low.history_ != full.history_
+    assert all(p.dtype == torch.float32 for p in low.objective_.parameters())
+    assert all(part.dtype == np.float32 for part in low.posterior(X))
+    assert low.score(X) == pytest.approx(full.score(X), rel=0.05)
+
+
+@each
+def test_compile_goes_to_torch(vae, digits, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module, **k: compiled.append(module) or module)
+    vae = clone(vae).set_params(compile=True).fit(digits[0][:64])
+    assert compiled == [vae.objective_]
