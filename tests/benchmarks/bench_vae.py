@@ -1,8 +1,8 @@
 """Variational autoencoders: a training step beside pythae's, and memory over epochs.
 
-Run with ``python tests/benchmarks/bench_vae.py speed`` (needs pythae) or ``memory``. Pythae trains in
-float32; ours in float32 and in bfloat16, in turn. The tables of
-InfoMax-VAE are in ``examples/infomax_vae_mnist.py`` and ``examples/infomax_vae_cifar10.py``.
+Run with ``python tests/benchmarks/bench_vae.py speed`` (needs pythae) or ``memory``. Pythae trains
+in float32; ours in float32 and in bfloat16, in turn. The tables of InfoMax-VAE are in
+``examples/infomax_vae_mnist.py`` and ``examples/infomax_vae_cifar10.py``.
 """
 
 import resource
@@ -73,9 +73,9 @@ def pythae_trainer(vae, X, output_dir):
     return trainer
 
 
-def seconds(train) -> float:
+def seconds(train, *arguments) -> float:
     start = time.perf_counter()
-    train()
+    train(*arguments)
     return time.perf_counter() - start
 
 
@@ -93,10 +93,10 @@ def speed():
         with tempfile.TemporaryDirectory() as folder:
             theirs = pythae_trainer(vae, X, folder)
             for _ in range(N_PAIRS):
-                times["pythae"].append(seconds(lambda: theirs.train_step(1)))
+                times["pythae"].append(seconds(theirs.train_step, 1))
                 for precision in ("float32", "bfloat16"):
                     vae.set_params(precision=precision)
-                    times[precision].append(seconds(lambda: vae.partial_fit(X)))
+                    times[precision].append(seconds(vae.partial_fit, X))
         for precision in ("float32", "bfloat16"):
             step = statistics.median(times[precision]) * vae.batch_size / len(X)
             ratios = [a / b for a, b in zip(times["pythae"], times[precision], strict=True)]
