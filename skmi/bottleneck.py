@@ -419,8 +419,11 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         head = nn.Linear(self.n_components, len(self.classes_))
         critic = None
         if self._has_critic:
+            n_known = self.n_components * 2
+            if self.encoder_noise != "gaussian":
+                n_known = math.prod(shape) + self.n_components
             scores = StatisticsNetwork(
-                int(np.prod(shape)),
+                n_known,
                 self.n_components,
                 check_widths("critic_hidden", self.critic_hidden),
                 self.critic_noise,
@@ -669,6 +672,21 @@ class NoisyEncoder(nn.Module):
         """Codes without noise."""
         return next(self.codes(x, [x.new_zeros(1)]))
 
+    @torch.no_grad()
+    def describe(self, x: Tensor) -> Tensor:
+        """What a critic is told of rows: what makes their codes, but for the noise.
+
+        Gaussian codes depend on a row by their posterior alone; others on all of it, and how is
+        easier to see beside the code without noise.
+        """
+        if self.kind == "gaussian":
+            return torch.cat(self.posterior(x), dim=1)
+        silent = torch.cat([x, torch.zeros_like(x)], dim=1) if self.kind == "propagated" else x
+        codes = self.encoder(silent).y
+        if self.standardize is not None:  # as in `limit`, but without a trace in its averages
+            codes = F.batch_norm(codes, self.standardize.running_mean, self.standardize.running_var)
+        return torch.cat([x.flatten(1), codes], dim=1)
+
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Means and standard deviations of Gaussian codes."""
         return self.read_posterior(self.encoder(x).y)
@@ -766,7 +784,7 @@ class BottleneckObjective(Objective):
             if isinstance(layer, GaussianNoise):
                 layer.generator = generator
         if player == "critic":  # after the encoder's step, on the codes of that step
-            value, _ = self.critic(x.flatten(1), self._last, generator)
+            value, _ = self.critic(*self._last, generator)
             return {"loss": -value}
         if self.beta and self.critic is None:
             mean, std = encoder.posterior(x)
@@ -775,8 +793,8 @@ class BottleneckObjective(Objective):
         else:
             z = encoder.sample(x, generator)
         if self.critic is not None:
-            value, information = self.critic(x.flatten(1), z, generator)
-            self._last = z.detach()
+            self._last = encoder.describe(x), z.detach()
+            value, information = self.critic(self._last[0], z, generator)
         cross_entropy = F.cross_entropy(self.model["head"](z), y)
         if not self.beta:
             return {"loss": cross_entropy, "cross_entropy": cross_entropy}

@@ -176,7 +176,7 @@ def test_the_critic_climbs_what_the_encoder_descends():
     climbs = [p.grad.clone() for p in objective.critic.parameters()]
     objective.zero_grad()
     generator = torch.Generator().manual_seed(0)  # the draws of the critic's player
-    value, _ = objective.critic(x, objective._last, generator)
+    value, _ = objective.critic(*objective._last, generator)
     value.backward()
     for climb, parameter in zip(climbs, objective.critic.parameters(), strict=True):
         assert torch.allclose(climb, -parameter.grad, atol=1e-6)
@@ -196,7 +196,8 @@ def test_noise_of_the_critic_is_for_training_only():
 def test_codes_are_compared_whatever_their_scale():
     X = normal(400, 4)
     fitted = bottleneck().fit(X, labels(X))
-    critic, x = fitted.objective_.critic.train(), fitted._scale(X)
+    critic = fitted.objective_.critic.train()
+    x = fitted.encoder_.describe(fitted._scale(X))
     z = torch.from_numpy(fitted.sample_codes(X, random_state=0))
     small, large = (
         critic(x, scale * z, torch.Generator().manual_seed(0))[0].item() for scale in (1, 1000)
