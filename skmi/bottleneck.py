@@ -24,7 +24,7 @@ from skmi.bounds import get_bound
 from skmi.critics import ConcatCritic
 from skmi.evaluation._latent import mixture_information, sampled_information
 from skmi.exceptions import ConvergenceWarning, warn
-from skmi.networks import Encoder
+from skmi.networks import Encoder, evaluating
 from skmi.networks.vae import VAE_ENCODERS, make_vae_encoder
 from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
 from skmi.representation._objective import (
@@ -672,20 +672,19 @@ class NoisyEncoder(nn.Module):
         """Codes without noise."""
         return next(self.codes(x, [x.new_zeros(1)]))
 
-    @torch.no_grad()
-    def describe(self, x: Tensor) -> Tensor:
-        """What a critic is told of rows: what makes their codes, but for the noise.
+    def sample_and_describe(self, x: Tensor, generator) -> tuple[Tensor, Tensor]:
+        """Codes with noise of their own, and what a critic is told of their rows.
 
-        Gaussian codes depend on a row by their posterior alone; others on all of it, and how is
-        easier to see beside the code without noise.
+        Gaussian codes depend on a row by their posterior alone. Others may depend on all of it,
+        and how is easier to see beside the code without noise.
         """
         if self.kind == "gaussian":
-            return torch.cat(self.posterior(x), dim=1)
-        silent = torch.cat([x, torch.zeros_like(x)], dim=1) if self.kind == "propagated" else x
-        codes = self.encoder(silent).y
-        if self.standardize is not None:  # as in `limit`, but without a trace in its averages
-            codes = F.batch_norm(codes, self.standardize.running_mean, self.standardize.running_var)
-        return torch.cat([x.flatten(1), codes], dim=1)
+            mean, std = self.posterior(x)
+            z = mean + std * self.noise(x, generator)
+            return z, torch.cat([mean, std], dim=1).detach()
+        with torch.no_grad(), evaluating(self):
+            silent = self(x)
+        return self.sample(x, generator), torch.cat([x.flatten(1), silent], dim=1)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Means and standard deviations of Gaussian codes."""
@@ -730,14 +729,14 @@ class GaussianNoise(nn.Module):
 
 
 class StatisticsNetwork(ConcatCritic):
-    """A perceptron on [x, z] with noise at every layer (MINE, Table 15).
+    """A perceptron with noise at every layer (MINE, Table 15), on rows and their codes.
 
-    Codes with their noise are standardised first, to the perceptron's range.
+    Its inputs, codes with their noise, are standardised first.
 
     Parameters
     ----------
     n_x, n_z : int
-        Number of columns of rows and of codes.
+        Number of columns of what it is told of rows, and of codes.
     hidden_layer_sizes : tuple of int
         With ELU activations.
     noise_std : tuple of float
@@ -747,17 +746,20 @@ class StatisticsNetwork(ConcatCritic):
     def __init__(self, n_x: int, n_z: int, hidden_layer_sizes, noise_std):
         super().__init__(n_x, n_z, hidden_layer_sizes, activation="elu")
         at_inputs, at_hidden = noise_std
-        self.noise, self.standardize = GaussianNoise(at_inputs), nn.BatchNorm1d(n_z, affine=False)
+        self.noise = GaussianNoise(at_inputs)
+        self.standardize_x, self.standardize_z = (
+            nn.BatchNorm1d(n, affine=False) for n in (n_x, n_z)
+        )
         layers = []
         for layer in self.head:
             layers += [layer] if isinstance(layer, nn.Linear) else [layer, GaussianNoise(at_hidden)]
         self.head = nn.Sequential(*layers)
 
     def embed_x(self, x):
-        return super().embed_x(self.noise(x))
+        return super().embed_x(self.noise(self.standardize_x(x)))
 
     def embed_y(self, y):
-        return super().embed_y(self.noise(self.standardize(y)))
+        return super().embed_y(self.noise(self.standardize_z(y)))
 
 
 class BottleneckObjective(Objective):
@@ -786,15 +788,16 @@ class BottleneckObjective(Objective):
         if player == "critic":  # after the encoder's step, on the codes of that step
             value, _ = self.critic(*self._last, generator)
             return {"loss": -value}
-        if self.beta and self.critic is None:
+        if self.critic is not None:
+            z, known = encoder.sample_and_describe(x, generator)
+            value, information = self.critic(known, z, generator)
+            self._last = known, z.detach()
+        elif self.beta:
             mean, std = encoder.posterior(x)
             z = mean + std * encoder.noise(x, generator)
             value = information = kl_to_standard_normal(mean, std).mean()
         else:
             z = encoder.sample(x, generator)
-        if self.critic is not None:
-            self._last = encoder.describe(x), z.detach()
-            value, information = self.critic(self._last[0], z, generator)
         cross_entropy = F.cross_entropy(self.model["head"](z), y)
         if not self.beta:
             return {"loss": cross_entropy, "cross_entropy": cross_entropy}

@@ -3,7 +3,7 @@
 from skmi.networks.decoders import make_decoder
 from skmi.networks.encoders import ENCODERS, Encoder, Layers, make_encoder
 from skmi.networks.mlp import ACTIVATIONS, mlp
-from skmi.networks.trial import checked_copy, trial_output
+from skmi.networks.trial import checked_copy, evaluating, trial_output
 from skmi.networks.views import VIEW_ENCODERS, RealNVP, ResidualMLP, make_view_encoder
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "RealNVP",
     "ResidualMLP",
     "checked_copy",
+    "evaluating",
     "make_decoder",
     "make_encoder",
     "make_view_encoder",

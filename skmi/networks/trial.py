@@ -1,12 +1,29 @@
 """Modules tried out before any training: a wrong shape is told at once, and of which argument."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["checked_copy", "trial_output"]
+__all__ = ["checked_copy", "evaluating", "trial_output"]
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[nn.Module]:
+    """A module in evaluation mode, which leaves no trace in batch norm, and then in its own again.
+
+    Parameters
+    ----------
+    module : nn.Module
+    """
+    modes = [(part, part.training) for part in module.modules()]
+    try:
+        yield module.eval()
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 @torch.no_grad()
@@ -31,14 +48,12 @@ def trial_output(module: nn.Module, *shapes: Sequence[int], name: str = "encoder
     ValueError
         If the module fails on such rows.
     """
-    was_training = module.training
     try:
-        return module.eval()(*(torch.zeros(2, *shape) for shape in shapes))
+        with evaluating(module):
+            return module(*(torch.zeros(2, *shape) for shape in shapes))
     except Exception as error:
         rows = " and ".join(str(tuple(shape)) for shape in shapes)
         raise ValueError(f"{name} does not take rows of shape {rows}: {error}") from error
-    finally:
-        module.train(was_training)
 
 
 def checked_copy(
