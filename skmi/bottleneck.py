@@ -1,6 +1,7 @@
 """The information bottleneck: a classifier whose representation forgets what it does not need."""
 
 import copy
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
@@ -33,7 +34,7 @@ from skmi.representation._objective import (
     gaussian_noise,
     warn_of_small_batches,
 )
-from skmi.training import Player
+from skmi.training import ETA_LEARNING_RATE, Player, count_batches
 
 __all__ = ["InformationBottleneckClassifier"]
 
@@ -96,7 +97,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     encoder : {"auto", "mlp", "conv"} or nn.Module, default="auto"
         ``"mlp"``, dense layers; ``"conv"``, convolutions of stride 2; ``"auto"``, ``"conv"`` for
         images and ``"mlp"`` for rows. A module maps a batch to n_components columns, for Gaussian
-        noise to 2 n_components: the means, and what a softplus makes the deviations of.
+        noise to 2 n_components: the means, and what a softplus makes the deviations of. It
+        should not draw random numbers of its own, which no seed here governs.
     hidden_layer_sizes : tuple of int, default=(256, 256)
         Dense hidden layers of the encoder.
     encoder_width : int, default=32
@@ -108,6 +110,10 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         have deviation 1, and to its hidden layers.
     n_critic : int, default=5
         Steps of the critic on each batch.
+    n_train_draws : int, default=12
+        Draws of the codes of each row that a step of the encoder is the mean over, where there is
+        a critic. Every second noise is minus the one before, so that most of the noise of the
+        gradient cancels: with one draw the encoder is driven about, and learns less at every beta.
     n_draws : int, default=12
         Draws of the noise that predictions average over.
     image_shape : tuple of int or None, default=None
@@ -121,7 +127,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     betas : tuple of float, default=(0.9, 0.999)
         Adam's decay rates.
     averaging : float, default=0.99
-        Decay of the moving average of the weights, which is what is kept; 0 keeps the last ones.
+        Decay of the moving average of the weights over one `fit`, which is what is kept; 0 keeps
+        the last ones.
     validation_fraction : float, default=0.1
         Part of the rows that is held out to tell when to stop, if there is `patience`.
     patience : int or None, default=None
@@ -215,6 +222,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         "critic_hidden": ["array-like"],
         "critic_noise": ["array-like"],
         "n_critic": [Interval(Integral, 1, None, closed="left")],
+        "n_train_draws": [Interval(Integral, 1, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
         "critic_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "averaging": [Interval(Real, 0, 1, closed="left")],
@@ -235,6 +243,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         critic_hidden=(256, 256),
         critic_noise=(0.0, 0.0),
         n_critic=5,
+        n_train_draws=12,
         n_draws=12,
         image_shape=None,
         max_epochs=100,
@@ -262,6 +271,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         self.critic_hidden = critic_hidden
         self.critic_noise = critic_noise
         self.n_critic = n_critic
+        self.n_train_draws = n_train_draws
         self.n_draws = n_draws
         self.image_shape = image_shape
         self.max_epochs = max_epochs
@@ -331,6 +341,10 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         Returns
         -------
         self
+
+        Notes
+        -----
+        The weights that are kept are the last ones, without `averaging`, which is over one `fit`.
         """
         go_on = hasattr(self, "objective_")
         return self._prepare_and_train(X, y, classes, go_on=go_on, epochs=1)
@@ -345,6 +359,11 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         check_consistent_length(rows, y)
         if reset:
             self.classes_, _ = read_classes(y if classes is None else np.asarray(classes))
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={np.asarray(classes).tolist()} are not those of the first call, "
+                f"{self.classes_.tolist()}. Leave classes out, or start with all of them."
+            )
         codes = self._codes(y)
         if reset:
             self.class_prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
@@ -370,7 +389,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
                 f"{self.encoder_noise!r} does not have. Use encoder_noise='gaussian', or a bound "
                 "with a critic, such as 'dv'."
             )
-        if len(self.critic_noise) != 2 or min(self.critic_noise) < 0:
+        noise = tuple(self.critic_noise)
+        if len(noise) != 2 or not all(isinstance(std, Real) and std >= 0 for std in noise):
             raise ValueError(
                 f"critic_noise={self.critic_noise!r} must be two deviations, 0 or larger: of the "
                 "inputs of the critic and of its hidden layers."
@@ -386,7 +406,12 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         )
 
     def _train(self, rows, codes, *, go_on, epochs):
-        super()._train(rows, codes, go_on=go_on, epochs=epochs)
+        try:
+            super()._train(rows, codes, go_on=go_on, epochs=epochs)
+        except KeyboardInterrupt:
+            if self._keeps_when_interrupted:  # the epochs that were finished
+                self.compression_ = self._measure_compression(self._scale(rows))
+            raise
         rows = self._scale(rows)
         self.compression_ = self._measure_compression(rows)
         if self._has_critic and epochs is None:
@@ -401,7 +426,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         options = {"betas": tuple(self.betas)}
         players = [Player("model", self.learning_rate, **options)]
         if self._has_critic:
-            options |= {"steps": self.n_critic}
+            options |= {"steps": self.n_critic, "rates": {"eta": ETA_LEARNING_RATE}}
             players.append(Player("critic", self.critic_learning_rate, **options))
         return players
 
@@ -430,7 +455,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             )
             critic = InformationCritic(scores, get_bound(self.bound))
         model = nn.ModuleDict({"encoder": encoder, "head": head})
-        return BottleneckObjective(model, critic, beta=self.beta)
+        return BottleneckObjective(model, critic, beta=self.beta, n_draws=self.n_train_draws)
 
     def _make_encoder(self, shape):
         if self.encoder_noise == "propagated":
@@ -463,19 +488,37 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         fresh = codes[DENSITY_DRAWS:].reshape(-1, self.n_components)[chosen]
         return sampled_information(codes[:DENSITY_DRAWS], fresh, chosen % len(rows))
 
-    def _warn_if_misled(self, rows: Tensor, codes: Tensor) -> None:
+    def _warn_if_misled(self, rows: Tensor, classes: Tensor) -> None:
         """Complain of a critic that finds less in the codes than the classifier reads."""
-        batch_size = self.batch_size if self.bound == "infonce" else CRITIC_ROWS
-        terms = self._terms_of(rows, codes, batch_size=batch_size)
-        relevance = entropy(np.bincount(codes)) - terms["cross_entropy"]
-        if terms["information"] < relevance - LOOSE:
+        information, cross_entropy = self._ask_critic(rows, classes)
+        relevance = entropy(np.bincount(classes)) - cross_entropy
+        if information < relevance - LOOSE:
             warn(
-                f"The critic finds {terms['information']:.2f} nats in the codes, but the "
-                f"classifier reads {relevance:.2f} of the classes in them: it has learned too "
-                "little, or is misled by the encoder. Lower beta or learning_rate, raise "
-                "n_critic or critic_learning_rate, or use bound='vib'.",
+                f"The critic finds {information:.2f} nats in the codes, but the classifier reads "
+                f"{relevance:.2f} of the classes in them: it has learned too little, or is misled "
+                "by the encoder. Lower beta or learning_rate, raise n_critic or "
+                "critic_learning_rate, or use bound='vib'.",
                 ConvergenceWarning,
             )
+
+    @torch.no_grad()
+    def _ask_critic(self, rows: Tensor, classes: Tensor) -> tuple[float, float]:
+        """What the critic finds in one draw of the codes, and the cross-entropy of the classes."""
+        objective = copy.deepcopy(self.objective_).to(self.device_)
+        encoder, head = objective.model["encoder"], objective.model["head"]
+        generator = torch.Generator(self.device_).manual_seed(0)
+        pairs = [
+            encoder.draw(part.to(self.device_), 1, generator)
+            for part in rows.split(EVALUATION_ROWS)
+        ]
+        codes, known = torch.cat([z for (z,), _ in pairs]), torch.cat([known for _, known in pairs])
+        size = self.batch_size if self.bound == "infonce" else CRITIC_ROWS
+        batches = (t.tensor_split(count_batches(len(rows), size)) for t in (known, codes))
+        information = sum(
+            len(z) / len(rows) * objective.critic(part, z, generator)[1].item()
+            for part, z in zip(*batches, strict=True)
+        )
+        return information, F.cross_entropy(head(codes), classes.to(self.device_)).item()
 
     # ------------------------------------------------------------ using the networks
 
@@ -672,19 +715,21 @@ class NoisyEncoder(nn.Module):
         """Codes without noise."""
         return next(self.codes(x, [x.new_zeros(1)]))
 
-    def sample_and_describe(self, x: Tensor, generator) -> tuple[Tensor, Tensor]:
-        """Codes with noise of their own, and what a critic is told of their rows.
+    def draw(self, x: Tensor, n_draws: int, generator) -> tuple[list[Tensor], Tensor]:
+        """Draws of the codes, and what a critic is told of their rows.
 
-        Gaussian codes depend on a row by their posterior alone. Others may depend on all of it,
-        and how is easier to see beside the code without noise.
+        Every second noise is minus the one before. Gaussian codes depend on a row by their
+        posterior alone. Others may depend on all of it, and how is easier to see beside the code
+        without noise.
         """
+        noises = [self.noise(x, generator) for _ in range(math.ceil(n_draws / 2))]
+        noises = [sign * noise for noise in noises for sign in (1, -1)][:n_draws]
         if self.kind == "gaussian":
             mean, std = self.posterior(x)
-            z = mean + std * self.noise(x, generator)
-            return z, torch.cat([mean, std], dim=1).detach()
+            return [mean + std * noise for noise in noises], torch.cat([mean, std], dim=1).detach()
         with torch.no_grad(), evaluating(self):
             silent = self(x)
-        return self.sample(x, generator), torch.cat([x.flatten(1), silent], dim=1)
+        return list(self.codes(x, noises)), torch.cat([x.flatten(1), silent], dim=1)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Means and standard deviations of Gaussian codes."""
@@ -774,31 +819,38 @@ class BottleneckObjective(Objective):
         Gaussian codes from the standard normal distribution.
     beta : float
         Weight of the information, which is left out if it is 0.
+    n_draws : int
+        Draws of the codes of each row that the encoder's step is the mean over.
     """
 
-    def __init__(self, model: nn.ModuleDict, critic: InformationCritic | None, *, beta: float):
+    def __init__(
+        self, model: nn.ModuleDict, critic: InformationCritic | None, *, beta: float, n_draws: int
+    ):
         super().__init__()
-        self.model, self.critic, self.beta = model, critic, beta
+        self.model, self.critic, self.beta, self.n_draws = model, critic, beta, n_draws
 
     def forward(self, x: Tensor, y: Tensor, player: str) -> dict[str, Tensor]:
         generator, encoder = self._draws(x), self.model["encoder"]
         for layer in self.modules():
             if isinstance(layer, GaussianNoise):
                 layer.generator = generator
-        if player == "critic":  # after the encoder's step, on the codes of that step
-            value, _ = self.critic(*self._last, generator)
+        if player == "critic":  # after the encoder's step, on the codes of that step, in turn
+            known, codes = self._last
+            value, _ = self.critic(known, next(codes), generator)
             return {"loss": -value}
-        if self.critic is not None:
-            z, known = encoder.sample_and_describe(x, generator)
-            value, information = self.critic(known, z, generator)
-            self._last = known, z.detach()
-        elif self.beta:
+        if self.critic is None and self.beta:
             mean, std = encoder.posterior(x)
-            z = mean + std * encoder.noise(x, generator)
+            codes = [mean + std * encoder.noise(x, generator)]
             value = information = kl_to_standard_normal(mean, std).mean()
+        elif self.critic is None:
+            codes = [encoder.sample(x, generator)]
         else:
-            z = encoder.sample(x, generator)
-        cross_entropy = F.cross_entropy(self.model["head"](z), y)
+            codes, known = encoder.draw(x, self.n_draws, generator)
+            found = [self.critic(known, z, generator) for z in codes]
+            value, information = (torch.stack(parts).mean() for parts in zip(*found, strict=True))
+            self._last = known, itertools.cycle([z.detach() for z in codes])
+        cross_entropy = torch.stack([F.cross_entropy(self.model["head"](z), y) for z in codes])
+        cross_entropy = cross_entropy.mean()
         if not self.beta:
             return {"loss": cross_entropy, "cross_entropy": cross_entropy}
         loss = cross_entropy + self.beta * value
