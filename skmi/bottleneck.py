@@ -726,9 +726,10 @@ class NoisyEncoder(nn.Module):
         noises = [sign * noise for noise in noises for sign in (1, -1)][:n_draws]
         if self.kind == "gaussian":
             mean, std = self.posterior(x)
-            return [mean + std * noise for noise in noises], torch.cat([mean, std], dim=1).detach()
+            known = torch.cat([mean / self.deviation, std.log()], dim=1).detach()
+            return [mean + std * noise for noise in noises], known
         with torch.no_grad(), evaluating(self):
-            silent = self(x)
+            silent = self(x) / self.deviation
         return list(self.codes(x, noises)), torch.cat([x.flatten(1), silent], dim=1)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -776,7 +777,7 @@ class GaussianNoise(nn.Module):
 class StatisticsNetwork(ConcatCritic):
     """A perceptron with noise at every layer (MINE, Table 15), on rows and their codes.
 
-    Its inputs, codes with their noise, are standardised first.
+    Codes with their noise are standardised first, to the range of the other inputs.
 
     Parameters
     ----------
@@ -791,20 +792,17 @@ class StatisticsNetwork(ConcatCritic):
     def __init__(self, n_x: int, n_z: int, hidden_layer_sizes, noise_std):
         super().__init__(n_x, n_z, hidden_layer_sizes, activation="elu")
         at_inputs, at_hidden = noise_std
-        self.noise = GaussianNoise(at_inputs)
-        self.standardize_x, self.standardize_z = (
-            nn.BatchNorm1d(n, affine=False) for n in (n_x, n_z)
-        )
+        self.noise, self.standardize = GaussianNoise(at_inputs), nn.BatchNorm1d(n_z, affine=False)
         layers = []
         for layer in self.head:
             layers += [layer] if isinstance(layer, nn.Linear) else [layer, GaussianNoise(at_hidden)]
         self.head = nn.Sequential(*layers)
 
     def embed_x(self, x):
-        return super().embed_x(self.noise(self.standardize_x(x)))
+        return super().embed_x(self.noise(x))
 
     def embed_y(self, y):
-        return super().embed_y(self.noise(self.standardize_z(y)))
+        return super().embed_y(self.noise(self.standardize(y)))
 
 
 class BottleneckObjective(Objective):
