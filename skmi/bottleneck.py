@@ -444,14 +444,13 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         head = nn.Linear(self.n_components, len(self.classes_))
         critic = None
         if self._has_critic:
-            n_known = self.n_components * 2
-            if self.encoder_noise != "gaussian":
-                n_known = math.prod(shape) + self.n_components
+            gaussian = self.encoder_noise == "gaussian"
             scores = StatisticsNetwork(
-                n_known,
+                self.n_components + (self.n_components if gaussian else math.prod(shape)),
                 self.n_components,
                 check_widths("critic_hidden", self.critic_hidden),
                 self.critic_noise,
+                standardize_x=gaussian,
             )
             critic = InformationCritic(scores, get_bound(self.bound))
         model = nn.ModuleDict({"encoder": encoder, "head": head})
@@ -726,8 +725,7 @@ class NoisyEncoder(nn.Module):
         noises = [sign * noise for noise in noises for sign in (1, -1)][:n_draws]
         if self.kind == "gaussian":
             mean, std = self.posterior(x)
-            known = torch.cat([mean / self.deviation, std.log()], dim=1).detach()
-            return [mean + std * noise for noise in noises], known
+            return [mean + std * noise for noise in noises], torch.cat([mean, std], dim=1).detach()
         with torch.no_grad(), evaluating(self):
             silent = self(x) / self.deviation
         return list(self.codes(x, noises)), torch.cat([x.flatten(1), silent], dim=1)
@@ -777,7 +775,7 @@ class GaussianNoise(nn.Module):
 class StatisticsNetwork(ConcatCritic):
     """A perceptron with noise at every layer (MINE, Table 15), on rows and their codes.
 
-    Codes with their noise are standardised first, to the range of the other inputs.
+    Codes with their noise are standardised first.
 
     Parameters
     ----------
@@ -787,22 +785,27 @@ class StatisticsNetwork(ConcatCritic):
         With ELU activations.
     noise_std : tuple of float
         Deviations of the noise at the inputs and at hidden layers.
+    standardize_x : bool
+        Whether what it is told of rows is standardised, too. Rows of data are already, and batches
+        do not tell the deviation of their rarer columns.
     """
 
-    def __init__(self, n_x: int, n_z: int, hidden_layer_sizes, noise_std):
+    def __init__(self, n_x: int, n_z: int, hidden_layer_sizes, noise_std, *, standardize_x: bool):
         super().__init__(n_x, n_z, hidden_layer_sizes, activation="elu")
         at_inputs, at_hidden = noise_std
-        self.noise, self.standardize = GaussianNoise(at_inputs), nn.BatchNorm1d(n_z, affine=False)
+        self.noise = GaussianNoise(at_inputs)
+        self.standardize_z = nn.BatchNorm1d(n_z, affine=False)
+        self.standardize_x = nn.BatchNorm1d(n_x, affine=False) if standardize_x else nn.Identity()
         layers = []
         for layer in self.head:
             layers += [layer] if isinstance(layer, nn.Linear) else [layer, GaussianNoise(at_hidden)]
         self.head = nn.Sequential(*layers)
 
     def embed_x(self, x):
-        return super().embed_x(self.noise(x))
+        return super().embed_x(self.noise(self.standardize_x(x)))
 
     def embed_y(self, y):
-        return super().embed_y(self.noise(self.standardize(y)))
+        return super().embed_y(self.noise(self.standardize_z(y)))
 
 
 class BottleneckObjective(Objective):
