@@ -106,8 +106,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     critic_hidden : tuple of int, default=(256, 256)
         Hidden layers of the critic, with ELU activations.
     critic_noise : tuple of float, default=(0.0, 0.0)
-        Deviations of the noise that is added, in training, to the inputs of the critic, which
-        have deviation 1, and to its hidden layers.
+        Deviations of the noise that is added, in training, to the inputs of the critic, which are
+        standardised, and to its hidden layers.
     n_critic : int, default=5
         Steps of the critic on each batch.
     n_train_draws : int, default=12
@@ -185,11 +185,14 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     the data are fixed, as in a channel of limited power: each is 1, or with fewer than 32 columns
     their sum 32 (batch normalisation without weights, in training by the moments of the batch).
 
-    A lower bound that is lowered is no guarantee: the encoder may hide from the critic what it
-    keeps; with the published critic it does, and on MNIST with the default one. ``compression_``,
-    which does not ask the critic, tells, and a warning, if the codes say more of the classes than
-    all that the critic finds. No bound but ``"vib"`` shows much more than the logarithm of the
-    number of rows of a batch.
+    The critic is not given x but, of Gaussian codes, their posterior, on which alone they depend:
+    :math:`I(X; Z) = I(\mu(X), \sigma(X); Z)`. Of other codes it is given x and the code without
+    noise.
+
+    A lower bound that is lowered is no guarantee: the encoder may hide from a critic that is too
+    small or too slow what it keeps. ``compression_``, which does not ask the critic, tells, and a
+    warning, if the codes say more of the classes than all that the critic finds. No bound but
+    ``"vib"`` shows much more than the logarithm of the number of rows of a batch.
 
     References
     ----------

@@ -314,6 +314,16 @@ def test_the_critic_finds_the_information_of_an_additive_channel(bound):
     assert found == pytest.approx(np.log(2), abs=0.1)
 
 
+def test_the_critic_finds_the_information_of_a_gaussian_channel():
+    # by posteriors: z = 4 x + e, of the fixed power, log 17 / 2 nats a column
+    X, fresh = normal(3000, 2), normal(3000, 2, seed=1)
+    options = {"encoder": channel(4), "critic_hidden": (64,), "max_epochs": 20}
+    fitted = InformationBottleneckClassifier(**FROZEN, **options).fit(X, labels(X))
+    found = fitted.set_params(batch_size=3000).evaluate(fresh, labels(fresh))["information"]
+    assert found == pytest.approx(np.log(17), abs=0.25)
+    assert fitted.compression_ == pytest.approx(np.log(17), abs=0.1)
+
+
 @pytest.mark.parametrize("noise", ["additive", "propagated"])
 @pytest.mark.parametrize("std", [0.3, 1.0, 3.0])
 def test_compression_of_a_channel_whose_density_is_not_known(noise, std):
