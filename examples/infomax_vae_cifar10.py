@@ -3,8 +3,8 @@ InfoMax-VAE on CIFAR-10: what a classifier finds in the latent variables
 ========================================================================
 
 Table 4 of Rezaabad and Vishwanath (2020): the classifier of Table 7, three hidden layers on the
-means of the posteriors, and the number of active units, at a budget that two CPU cores manage in
-half an hour::
+means of the posteriors, and the number of active units, at a budget that a CPU core manages in
+four minutes::
 
     python examples/infomax_vae_cifar10.py --path cifar10.npz
     python examples/infomax_vae_cifar10.py --rows 50000 --epochs 200 --latent 100 200 500
