@@ -10,7 +10,8 @@ Tables 1 to 3 and Figure 4 of Rezaabad and Vishwanath (2020), at a budget that i
     python examples/infomax_vae_mnist.py --rows 60000 --epochs 200            # on a GPU
 
 "log-likelihood" is that of the images, by importance weighting; "reconstruction" is the first term
-of the objective, :math:`E_q \\log p(x|z)`, as which the first column of the paper's Table 1 is best understood.
+of the objective, :math:`E_q \\log p(x|z)`, which is most likely the first column of the paper's
+Table 1.
 
 Without ``--path`` the images come from OpenML. With 10,000 images and 30 epochs a model takes some
 minutes on one core. What came of it is in the benchmarks of the documentation.
