@@ -40,8 +40,9 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         \max_{q, p}\; E_q[\log(1 - \sigma(D(x, z)))] + E_p[\log \sigma(D(x, z))]
         + \beta\, I_q(x; z) ,
 
-    since the error of reconstruction is bounded by
-    :math:`KL(q \| p) - I_q(x; z) + H_q(z)` (eq. 18). A critic T(x, z), trained beside, bounds the
+    since the error of reconstruction :math:`E_q[-\log p(x|z)]` is at most
+    :math:`KL(q \| p) - I_q(x; z) + H_q(x)`, where the entropy of the data is fixed (eq. 18 has
+    :math:`H_q(z)` in its place, by a slip). A critic T(x, z), trained beside, bounds the
     information from below; its gradient is scaled to at most the norm of the discriminator's.
 
     Parameters

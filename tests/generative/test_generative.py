@@ -257,6 +257,36 @@ def test_losses_of_ali_are_cross_entropies():
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [((1 / 3, 0.5), (2.0, 1.5)), ((0.2, 0.1), (1.0, 3.0)), ((0.3, 0.19**0.5), (2.7, 1.71**0.5))],
+)
+def test_bound_on_the_reconstruction_error_of_gaussians(encoder, decoder):
+    # q(x) = N(0, 9), q(z|x) = N(a x, s^2) and p(z) = N(0, 1), p(x|z) = N(b z, t^2); the last pair
+    # is matched up to rounding: q(x, z) = p(x, z)
+    (a, s), (b, t), variance = encoder, decoder, 9.0
+    q = np.array([[variance, a * variance], [a * variance, a**2 * variance + s**2]])
+    p = np.array([[b**2 + t**2, b], [b, 1.0]])
+
+    def kl(q, p):
+        ratio = np.linalg.solve(p, q)
+        return (np.trace(ratio) - len(q) - np.linalg.slogdet(ratio)[1]) / 2
+
+    def entropy(covariance):
+        return np.linalg.slogdet(2 * np.pi * np.e * covariance)[1] / 2
+
+    x, z = q[:1, :1], q[1:, 1:]
+    information = entropy(x) + entropy(z) - entropy(q)
+    squares = x - 2 * b * q[:1, 1:] + b**2 * z  # of x - b z
+    error = (np.log(2 * np.pi * t**2) + squares.item() / t**2) / 2
+    bound = kl(q, p) - information + entropy(x)
+    assert error == pytest.approx(bound - kl(z, p[1:, 1:]))
+    assert error <= bound + 1e-9
+    if (a, b) == (0.3, 2.7):
+        assert kl(q, p) == pytest.approx(0, abs=1e-9) and error == pytest.approx(bound)
+        assert error > kl(q, p) - information + entropy(z) + 0.5  # no bound, as eq. 18 has it
+
+
 def test_at_the_optimum_of_ali_nothing_can_tell_the_pairs_apart():
     # x and z both normal, all maps linear: with b the decoder and a the encoder, pairs (x, a x)
     # and (b z, z) have the same distribution if and only if |b| is the deviation of x and a = 1 / b
