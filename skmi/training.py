@@ -39,6 +39,7 @@ __all__ = [
     "TensorBatches",
     "Trainer",
     "adaptive_clipping",
+    "averaging_decay",
     "schedule_factor",
 ]
 
@@ -207,14 +208,22 @@ class StopTraining(KeyboardInterrupt):
     """Raised by a callback to end training in good order, after the current epoch."""
 
 
+def averaging_decay(decay: float, n_steps: int) -> float:
+    """Weight of the past in a moving average that has taken so many steps.
+
+    The first steps use ``t / (t + 9)`` where that is smaller, so that the average forgets what it
+    started from at once.
+    """
+    return min(decay, n_steps / (n_steps + 9))
+
+
 class AveragedWeights(Callback):
     """Exponential moving average of the weights, used for validation and after training.
 
     Parameters
     ----------
     decay : float
-        Weight of the past at each step. The first steps use ``t / (t + 9)`` where that is
-        smaller, so that the average forgets the initial weights at once.
+        Weight of the past at each step, see `averaging_decay`.
     """
 
     def __init__(self, decay: float = 0.99):
@@ -235,8 +244,8 @@ class AveragedWeights(Callback):
 
     def on_batch_end(self, net, training=False, **kwargs):
         if training:
-            decay = min(self.decay, self.n_steps_ / (self.n_steps_ + 9))
-            torch._foreach_lerp_(self.averages_, [w.data for w in self.weights_], 1 - decay)
+            change = 1 - averaging_decay(self.decay, self.n_steps_)
+            torch._foreach_lerp_(self.averages_, [w.data for w in self.weights_], change)
             self.n_steps_ += 1
 
     def on_train_end(self, net, **kwargs):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
+from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from skmi.base import apply_in_batches, check_widths
@@ -18,7 +19,7 @@ from skmi.networks import checked_copy
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_generator
 from skmi.representation._objective import InformationCritic, Objective
 from skmi.representation._priors import PRIORS, maximum_mean_discrepancy
-from skmi.training import ETA_LEARNING_RATE, Player
+from skmi.training import ETA_LEARNING_RATE, Player, averaging_decay
 
 __all__ = [
     "INFORMATION_BOUNDS",
@@ -59,19 +60,24 @@ class MovingAverage(nn.Module):
     module : nn.Module
         Built, not yet trained.
     decay : float
-        Weight of the past at each step, or ``t / (t + 9)`` at the first ones, where it is smaller.
+        Weight of the past at each step, see `skmi.training.averaging_decay`.
     """
 
     def __init__(self, module: nn.Module, decay: float):
         super().__init__()
         self.module = copy.deepcopy(module).requires_grad_(False)
-        self.register_buffer("decay", torch.tensor(decay))
-        self.register_buffer("n_steps", torch.tensor(0.0))
+        self.decay, self.n_steps = decay, 0
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self.n_steps)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.n_steps = int(state)
 
     @torch.no_grad()
     def follow(self, module: nn.Module) -> None:
         """Take another step towards a module."""
-        change = 1 - torch.minimum(self.decay, self.n_steps / (self.n_steps + 9))
+        change = 1 - averaging_decay(self.decay, self.n_steps)
         own = self.module.state_dict()
         for name, value in module.state_dict().items():
             own[name].copy_(torch.lerp(own[name].float(), value.float(), change))
@@ -99,10 +105,19 @@ class AdversarialObjective(Objective):
         """The networks to use after training."""
         return self.model if self.average is None else self.average.module
 
-    def _follow(self) -> None:
-        """Average the weights that the last step of the model has left."""
-        if self.average is not None and self.training:
+    def follow(self) -> None:
+        """Average the weights that a step of the model has left."""
+        if self.average is not None:
             self.average.follow(self.model)
+
+
+class _FollowSteps(Callback):
+    """Average the weights of the model after each of its player's steps."""
+
+    def on_train_begin(self, net, **kwargs):
+        (player,) = (player for player in net.players if player.name == "model")
+        optimizer = net.optimizer_of(player)
+        optimizer.register_step_post_hook(lambda *_: net.module_.follow())
 
 
 class AdversarialMixin:
@@ -172,6 +187,9 @@ class AdversarialMixin:
     def _player(self, name: str, steps: int = 1, **options) -> Player:
         options |= {"betas": tuple(self.betas), "steps": steps}
         return Player(name, self.learning_rate, **options)
+
+    def _callbacks(self) -> list[Callback]:
+        return [*super()._callbacks(), _FollowSteps()]
 
     def _fixed_parameters(self) -> dict:
         return super()._fixed_parameters() | {"averaging": self.averaging}

@@ -472,7 +472,6 @@ class ALIObjective(AdversarialObjective):
             return self._discrimination(x, *self._last)
         if player == "critic":
             return {"loss": -self.critic(x, self._last[0], draws)[0]}
-        self._follow()
         encoder, decoder = self.model["encoder"], self.model["generator"]
         codes = encoder(x).y
         if self.stochastic:

@@ -307,7 +307,6 @@ class GANObjective(AdversarialObjective):
             return self._discrimination(x, self._last[0])
         if player == "critic":
             return {"loss": -self.critic(*self._last, draws)[0]}
-        self._follow()
         latents = draw_latents(self.prior, (len(x), self.n_latent), draws)
         rows, codes = self.model["generator"](latents), latents[:, -self.n_codes :]
         loss = softplus(-self.discriminator(rows)).mean()

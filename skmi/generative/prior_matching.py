@@ -243,7 +243,6 @@ class PriorMatchingObjective(AdversarialObjective):
             rows = self.model["generator"](latents)
         generated = self._encode(rows)
         if player == "model":
-            self._follow()
             return {"loss": (generated.mean() - self.mean).square()}
         data = self._encode(x)
         self._last = data.detach(), generated.detach()

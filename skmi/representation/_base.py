@@ -138,6 +138,10 @@ class BaseRowModel(BaseNeuralEstimator):
         """Who trains which part of the objective."""
         raise NotImplementedError
 
+    def _callbacks(self) -> list[Callback]:
+        """Callbacks of the `Trainer`."""
+        return [_SeedNoise(), _KeepRecord(self)]
+
     def _check_settings(self) -> None:
         """Complain of parameters that do not go together, before any work."""
 
@@ -264,7 +268,7 @@ class BaseRowModel(BaseNeuralEstimator):
             *(targets or [None]),
             state=self._training_state,
             epochs=epochs,
-            callbacks=[_SeedNoise(), _KeepRecord(self)],
+            callbacks=self._callbacks(),
             players=self._players(),
             batch_size=batch_size,
             validation_batch_size=batch_size,

@@ -507,9 +507,29 @@ def test_averages_of_the_steps(model, monkeypatch):
     assert len(steps) >= 4 and any("running_var" in name for name in names)
     for name in names:
         assert torch.allclose(weights[name].double(), expected[f"generator.{name}"], atol=1e-5)
+    for name, value in plain.objective_.model.state_dict().items():
+        assert torch.equal(steps[-1][name], value), name  # of the last step
     assert not np.array_equal(*(m.sample(5, random_state=0) for m in (plain, averaged)))
     with pytest.raises(ValueError, match=r"averaging was 0\.8"):
         averaged.set_params(averaging=0.5).partial_fit(X)
+
+
+@pytest.mark.parametrize("model", [GAN, ALI, BIGAN], ids=["gan", "ali", "bigan"])
+def test_one_step_is_averaged_at_once(model):
+    X = normal(16, 4)
+    plain, averaged = (
+        clone(model).set_params(averaging=decay).partial_fit(X) for decay in (0, 0.99)
+    )
+    assert np.array_equal(plain.sample(5, random_state=0), averaged.sample(5, random_state=0))
+
+
+@each
+def test_averages_go_on_from_a_file(model, tmp_path):
+    X = normal(160, 4)
+    fitted = clone(model).fit(X)
+    fitted.save(tmp_path / "model.safetensors")
+    loaded = type(model).load(tmp_path / "model.safetensors")
+    assert loaded.objective_.average.n_steps == fitted.objective_.average.n_steps > 0
 
 
 # ----------------------------------------------------------------- scikit-learn's ways
