@@ -105,6 +105,11 @@ class AdversarialObjective(Objective):
         """The networks to use after training."""
         return self.model if self.average is None else self.average.module
 
+    @property
+    def networks(self) -> nn.ModuleDict:
+        """The model in training, and what is kept of it in evaluation."""
+        return self.model if self.training else self.kept
+
     def follow(self) -> None:
         """Average the weights that a step of the model has left."""
         if self.average is not None:

@@ -472,7 +472,7 @@ class ALIObjective(AdversarialObjective):
             return self._discrimination(x, *self._last)
         if player == "critic":
             return {"loss": -self.critic(x, self._last[0], draws)[0]}
-        encoder, decoder = self.model["encoder"], self.model["generator"]
+        encoder, decoder = self.networks["encoder"], self.networks["generator"]
         codes = encoder(x).y
         if self.stochastic:
             mean, std = split_posterior(codes)

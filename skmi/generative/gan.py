@@ -308,7 +308,7 @@ class GANObjective(AdversarialObjective):
         if player == "critic":
             return {"loss": -self.critic(*self._last, draws)[0]}
         latents = draw_latents(self.prior, (len(x), self.n_latent), draws)
-        rows, codes = self.model["generator"](latents), latents[:, -self.n_codes :]
+        rows, codes = self.networks["generator"](latents), latents[:, -self.n_codes :]
         loss = softplus(-self.discriminator(rows)).mean()
         terms = {} if self.training else {"divergence": self._discrimination(x, rows)["divergence"]}
         self._last = rows.detach(), codes

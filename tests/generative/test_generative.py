@@ -71,7 +71,7 @@ def test_losses_of_the_gan_are_cross_entropies():
     objective = gan.objective_
     terms = objective(X, player="model")
     z = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))  # evaluation's draws
-    fake = objective.model["generator"](z)
+    fake = gan.generator_(z)
     scores, real = objective.discriminator(fake), objective.discriminator(X)
     non_saturating = cross_entropy(scores, ones_like(scores))
     value, nats = objective.critic(fake, z[:, 1:], advanced(z))
@@ -368,7 +368,7 @@ def test_losses_of_prior_matching():
     objective = fitted.objective_
     draws = torch.Generator().manual_seed(0)
     data = objective.encoder(X)
-    generated = objective.encoder(objective.model["generator"](torch.randn(50, 3, generator=draws)))
+    generated = objective.encoder(fitted.generator_(torch.randn(50, 3, generator=draws)))
     loss = objective(X, player="model")["loss"].item()
     assert loss == pytest.approx((generated.mean().item() - 1.5) ** 2, rel=1e-4)
     terms = objective(X, player="encoder")
@@ -512,6 +512,24 @@ def test_averages_of_the_steps(model, monkeypatch):
     assert not np.array_equal(*(m.sample(5, random_state=0) for m in (plain, averaged)))
     with pytest.raises(ValueError, match=r"averaging was 0\.8"):
         averaged.set_params(averaging=0.5).partial_fit(X)
+
+
+def test_evaluation_is_of_the_networks_that_are_used():
+    X = normal(64, 4)
+    slow = {"averaging": 0.999, "learning_rate": 1e-2, "batch_size": 64, "max_epochs": 20}
+    gan = clone(GAN).set_params(**slow).fit(X)
+    latents = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))  # evaluation's draws
+    real = torch.from_numpy((X - gan.location_) / gan.scale_).float()
+    score = gan.objective_.discriminator
+    divergences = [
+        2 * math.log(2) + jsd(score(real), score(generator(latents))).item()
+        for generator in (gan.generator_, gan.objective_.model["generator"])
+    ]
+    assert abs(divergences[0] - divergences[1]) > 0.01
+    assert gan.evaluate(X)["divergence"] == pytest.approx(divergences[0], abs=1e-5)
+    bigan = clone(BIGAN).set_params(**slow).fit(X)
+    squares = ((X - bigan.reconstruct(X)) / bigan.scale_) ** 2
+    assert bigan.evaluate(X)["error"] == pytest.approx(squares.mean(), rel=1e-4)
 
 
 @pytest.mark.parametrize("model", [GAN, ALI, BIGAN], ids=["gan", "ali", "bigan"])
