@@ -607,7 +607,8 @@ class Trainer(skorch.NeuralNet):
             rates = [group["rate"] for group in optimizer.param_groups]
             optimizer.load_state_dict(state["optimizers"][player.name])
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = group["rate"] = rate  # that of today's player
+                group["lr"] = group["rate"] = rate  # those of today's player
+                group["betas"] = player.betas
         return self
 
     # ------------------------------------------------------------ skorch hooks

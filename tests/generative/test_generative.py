@@ -598,6 +598,16 @@ def test_training_goes_on(model):
     assert [row["epoch"] for row in parts.history_] == [1, 2, 3]
 
 
+def test_training_goes_on_with_other_decay_rates():
+    X = normal(64, 4)
+    kept, changed = clone(GAN).fit(X), clone(GAN).fit(X).set_params(betas=[0.0, 0.9])
+    for gan in (kept, changed):
+        gan.partial_fit(X)
+    for state in changed._training_state["optimizers"].values():
+        assert all(tuple(group["betas"]) == (0.0, 0.9) for group in state["param_groups"])
+    assert not np.array_equal(*(gan.sample(5, random_state=0) for gan in (kept, changed)))
+
+
 @pytest.mark.parametrize("model", [ALI, BIGAN], ids=["ali", "bigan"])
 def test_codes_and_what_is_decoded(model, digits):
     fitted = clone(model).fit(digits)
