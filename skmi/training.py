@@ -385,12 +385,18 @@ def adaptive_clipping(gradients: Sequence[Tensor], reference: Sequence[Tensor]) 
     list of Tensor
         :math:`g_a`; what is not larger than the reference is returned as it is.
     """
-    norm, limit = (
-        torch.stack([part.square().sum() for part in parts]).sum().sqrt()
-        for parts in (gradients, reference)
-    )
-    scale = torch.where(norm > limit, limit / norm, 1.0)
-    return [scale * part for part in gradients]
+    (peak, norm), (peak_of_reference, limit) = map(_peak_and_norm, (gradients, reference))
+    limit = peak_of_reference * limit
+    larger = peak * norm > limit
+    peak, scale = torch.where(larger, peak, 1.0), torch.where(larger, limit / norm, 1.0)
+    return [part / peak * scale for part in gradients]
+
+
+def _peak_and_norm(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The largest entry of a gradient, and its norm over that: squares alone would overflow."""
+    peak = torch.stack([part.abs().amax() for part in parts]).amax()
+    peak = peak.clamp(min=torch.finfo(peak.dtype).tiny)
+    return peak, torch.stack([(part / peak).square().sum() for part in parts]).sum().sqrt()
 
 
 def _add_clipped(loss: Tensor, parameters: Sequence[Tensor]) -> None:
