@@ -208,7 +208,7 @@ class BaseRowModel(BaseNeuralEstimator):
     def _prepare(self, X, y, *, reset: bool):
         if not reset:
             self._check_unchanged()
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+        if len(self.betas) != 2 or not all(isinstance(b, Real) and 0 <= b < 1 for b in self.betas):
             raise ValueError(f"betas={self.betas!r} must be two numbers from 0 to 1, without 1.")
         self._check_settings()
         rows = self._validate(X, y, reset=reset)

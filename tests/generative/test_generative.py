@@ -697,6 +697,7 @@ def test_in_a_grid_search():
         (GAN, {}, np.ones((40, 5, 5)) + normal(40, 5, 5), "at least 8 x 8 pixels, got 5 x 5"),
         (GAN, {}, np.array([[np.nan, 1.0]] * 20), "NaN"),
         (GAN, {"betas": (1.0, 0.9)}, normal(40, 4), "betas"),
+        (GAN, {"betas": (0.5, None)}, normal(40, 4), r"betas=\(0\.5, None\) must be two numbers"),
         (GAN, {"averaging": 1.0}, normal(40, 4), "averaging"),
         (ALI, {"cycle_weight": 0.0}, normal(40, 4), "cycle_weight"),
         (ALI, {"encoder": nn.Linear(4, 3)}, normal(40, 4), "needs 6 columns"),
