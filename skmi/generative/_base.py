@@ -129,7 +129,7 @@ class AdversarialMixin:
     """Mixin of models whose generator plays against a discriminator.
 
     The estimator has the parameters of its networks, and its objective the generator at
-    ``model["generator"]`` and a term ``divergence``.
+    ``model["generator"]`` and a term ``divergence``, or else a `_warn_of_failure` of its own.
     """
 
     # an adversary's loss does not tell when to stop
@@ -161,13 +161,14 @@ class AdversarialMixin:
             raise NonFiniteLossError(
                 f"The weights became non-finite in epoch {self.n_iter_}. {self._advice}"
             )
-        if epochs is None:
-            self._warn_if_one_sided(self.history_[-1].get("train_divergence", 0.0))
+        self._warn_of_failure(whole=epochs is None)
         return self
 
-    def _warn_if_one_sided(self, divergence: float) -> None:
-        """Complain of a discriminator that has won, or that is worse than none."""
-        largest = 2 * math.log(2)
+    def _warn_of_failure(self, *, whole: bool) -> None:
+        """Complain after a whole fit of a discriminator that has won, or is worse than none."""
+        if not whole:
+            return
+        divergence, largest = self.history_[-1]["train_divergence"], 2 * math.log(2)
         if divergence > WON * largest:
             warn(
                 "The discriminator tells generated rows from the data nearly always: their "

@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from skmi.base import check_widths
 from skmi.bounds import jsd
+from skmi.exceptions import ConvergenceWarning, warn
 from skmi.generative._base import (
     LATENT_PRIORS,
     AdversarialMixin,
@@ -54,7 +55,7 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
     discriminator_hidden : tuple of int, default=(64, 64)
         Hidden layers of the two discriminators of numbers.
     n_encoder : int, default=5
-        Steps of the encoder and the discriminators for each of the generator.
+        Steps of the encoder and the discriminators for each of the generator, on as many batches.
     width, prior, image_shape, max_epochs, batch_size, learning_rate, betas
         As in `MIGAN`.
     averaging : float, default=0.999
@@ -99,8 +100,8 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
     >>> from sklearn.datasets import load_iris
     >>> from skmi.generative import GeneratorByPriorMatching
     >>> X, _ = load_iris(return_X_y=True)
-    >>> generator = GeneratorByPriorMatching(8, max_epochs=3, random_state=0).fit(X)
-    >>> generator.sample(5, random_state=0).shape
+    >>> model = GeneratorByPriorMatching(8, batch_size=16, max_epochs=5, random_state=0).fit(X)
+    >>> model.sample(5, random_state=0).shape
     (5, 4)
     """
 
@@ -175,6 +176,16 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
             self._player("discriminator"),
             self._player("model", every=self.n_encoder),
         ]
+
+    def _warn_of_failure(self, *, whole):
+        state = self._training_state
+        if not state["optimizers"]["model"]["state"]:
+            warn(
+                f"The generator took no step: it takes one on every n_encoder={self.n_encoder} "
+                f"batches, and there were {state['n_steps']}. Raise max_epochs, or lower "
+                "batch_size or n_encoder.",
+                ConvergenceWarning,
+            )
 
     def _make_objective(self, shape):
         sizes = check_widths("discriminator_hidden", self.discriminator_hidden)

@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -404,10 +405,23 @@ def test_encoder_is_matched_to_the_two_targets():
         learning_rate=2e-3,
         max_epochs=30,
         random_state=0,
-    ).fit(normal(1000, 1))
+    )
+    with pytest.warns(ConvergenceWarning, match="took no step"):
+        model.fit(normal(1000, 1))
     row = model.history_[-1]
     assert row["train_data_mean"] == pytest.approx(3, abs=1)
     assert row["train_mean"] == pytest.approx(-3, abs=1)
+
+
+def test_a_generator_without_a_step_is_told_of():
+    X = normal(64, 4)  # 4 batches
+    model = clone(MATCHING).set_params(n_encoder=5)
+    with pytest.warns(ConvergenceWarning, match=r"every n_encoder=5 batches, and there were 4"):
+        model.partial_fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model.partial_fit(X)
+        clone(model).set_params(n_encoder=4).partial_fit(X)
 
 
 def ring(n_samples, seed):
