@@ -136,13 +136,52 @@ class AdversarialMixin:
     patience, validation_fraction, tolerance = None, 0.0, 0.0
     #: Side from which the generator's first map is not halved further.
     _last_side = 4
-    #: What to do when training diverges.
-    _advice = (
-        "The players may have run away from one another: lower learning_rate or mi_weight, keep "
-        "adaptive_clipping=True, or choose bound='jsd', whose gradients are bounded."
-    )
+
+    @property
+    def _advice(self) -> str:
+        remedies = ["lower learning_rate"]
+        if self.mi_weight:
+            remedies.append("lower mi_weight")
+            if not self.adaptive_clipping:
+                remedies.append("set adaptive_clipping=True")
+            if self.bound != "jsd":
+                remedies.append("choose bound='jsd', whose gradients are bounded")
+        return f"The players may have run away from one another: {', or '.join(remedies)}."
 
     # ------------------------------------------------------------ fitting
+
+    def fit(self, X, y=None):
+        """Train the networks.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of numbers, shape (n, p), or flat images with ``image_shape``; images of shape
+            (n, h, w) or (n, c, h, w); sequences of shape (n, c, l) where there is
+            ``encoder="conv1d"``.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or parameters that cannot be used; the message names the argument.
+        NonFiniteLossError
+            If training diverges.
+
+        Warns
+        -----
+        UserWarning
+            If X is constant, or has fewer rows than ``batch_size``.
+        ConvergenceWarning
+            If the discriminator tells generated rows from the data nearly always, or takes one
+            for the other; of `GeneratorByPriorMatching`, if the generator took no step.
+        """
+        return super().fit(X, y)
 
     def _prepare(self, X, y, *, reset: bool):
         (rows,) = super()._prepare(X, y, reset=reset)

@@ -740,6 +740,29 @@ def test_a_diverging_adversary_is_an_error(model):
     assert not hasattr(wild, "objective_")
 
 
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        (GAN, {"mi_weight", "bound"}),
+        (clone(GAN).set_params(adaptive_clipping=False, bound="jsd"), {"mi_weight", "adaptive"}),
+        (clone(ALI).set_params(mi_weight=0), set()),
+        (BIGAN, set()),
+        (MATCHING, {"penalty"}),
+    ],
+    ids=["gan", "unclipped", "ali", "bigan", "matching"],
+)
+def test_advice_is_of_what_there_is(model, named):
+    words = {"mi_weight", "bound", "adaptive", "penalty"}
+    assert "learning_rate" in model._advice
+    assert {word for word in words if word in model._advice} == named
+
+
+@each
+def test_warnings_of_fit_are_documented(model):
+    warns = type(model).fit.__doc__.split("Warns")[1]
+    assert "patience" not in warns and "batch_size" in warns and "no step" in warns
+
+
 def test_players_that_run_away_are_warned_of():
     wild = clone(GAN).set_params(learning_rate=1e4, max_epochs=20)
     with pytest.warns(ConvergenceWarning, match="takes data and generated rows for one another"):
