@@ -43,7 +43,8 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
     since the error of reconstruction :math:`E_q[-\log p(x|z)]` is at most
     :math:`KL(q \| p) - I_q(x; z) + H_q(x)`, where the entropy of the data is fixed (eq. 18 has
     :math:`H_q(z)` in its place, by a slip). A critic T(x, z), trained beside, bounds the
-    information from below; its gradient is scaled to at most the norm of the discriminator's.
+    information from below; its gradient is scaled to at most the norm of that of the rest, the
+    game and the `cycle`.
 
     Parameters
     ----------
@@ -64,13 +65,15 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
     stochastic : bool, default=True
         Whether q(z|x) is normal with independent columns, or a point.
     encoder : str, nn.Module or Encoder, default="auto"
-        ``"auto"``: a dense network for rows, and for images the convolutions of [1]_, Table 7; or
-        an encoder of `skmi.representation.DIMTransformer`, such as ``"dcgan"``. A module maps a
-        batch to 2 n_components columns, the means and the logarithms of the deviations, or to
-        n_components without `stochastic`.
+        ``"auto"``: a dense network for rows, and for images the convolutions of [1]_, Tables 7 and
+        11; or an encoder of `skmi.representation.DIMTransformer`, such as ``"dcgan"``. A module
+        maps a batch to 2 n_components columns, the means and the logarithms of the deviations, or
+        to n_components without `stochastic`.
     decoder, discriminator, critic : "auto" or nn.Module, default="auto"
-        ``"auto"``: dense networks for rows, those of [1]_, Tables 8 to 14, for images. Modules
-        map codes to scaled rows, and rows and codes to one score.
+        ``"auto"``: dense networks for rows, and for images those of [1]_, Tables 8, 9 and 12 to
+        14: the critic is that of Table 14 for small images, too, which has a quarter of the
+        channels of Table 10, and ELU. Modules map codes to scaled rows, and rows and codes to one
+        score.
     hidden_layer_sizes : tuple of int, default=(500, 500)
         Hidden layers of the dense encoder and decoder, with batch norm.
     discriminator_hidden, critic_hidden : tuple of int, default=(400, 400, 400)

@@ -52,8 +52,9 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         Whether to clip the gradient of the information.
     generator, discriminator, critic : "auto" or nn.Module, default="auto"
         ``"auto"``: dense networks for rows, and for images the convolutions of [1]_, Tables 4 to
-        6, where the code enters the critic at every layer. Modules are copied: from latent
-        columns to scaled rows; from these to one score; from these and codes to one score.
+        6, where the code enters the critic at every layer; the discriminator has leaky ReLU, and
+        the critic's dense layer ELU. Modules are copied: from latent columns to scaled rows; from
+        these to one score; from these and codes to one score.
     hidden_layer_sizes : tuple of int, default=(500, 500)
         Hidden layers of the dense generator, with batch norm.
     discriminator_hidden, critic_hidden : tuple of int, default=(400, 400, 400)

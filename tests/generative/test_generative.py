@@ -332,16 +332,15 @@ def test_cycles_of_alice():
         assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_l2_cycle_lowers_the_reconstruction_error():
+@pytest.mark.parametrize("cycle", ["l2", "adversarial"])
+def test_cycles_lower_the_reconstruction_error(cycle):
     X = normal(400, 2) @ normal(2, 6, seed=1)
     options = QUICK | {"n_components": 2, "max_epochs": 20, "learning_rate": 2e-3}
-    errors = [
-        reconstruction_error(
-            X, ALITransformer(**options, mi_weight=0, cycle=cycle).fit(X).reconstruct(X)
-        )
-        for cycle in (None, "l2")
-    ]
-    assert errors[1] < 0.6 * errors[0]
+    plain, held = (
+        ALITransformer(**options, mi_weight=0, cycle=kind).fit(X) for kind in (None, cycle)
+    )
+    plain, held = (reconstruction_error(X, ali.reconstruct(X)) for ali in (plain, held))
+    assert held < 0.6 * plain
 
 
 def test_information_raises_what_the_samples_tell_of_the_code():
@@ -456,26 +455,62 @@ def test_convolutional_networks_take_any_size(shape):
     assert make_gan_encoder(shape, 7, width=2)(x).y.shape == (2, 7)
 
 
-def test_sizes_are_those_of_the_tables():
-    # MINE, Tables 4 to 8
-    def sizes(network, kind):
-        return [tuple(m.weight.shape) for m in network.modules() if isinstance(m, kind)]
+def sizes(network, kind):
+    return [tuple(m.weight.shape) for m in network.modules() if isinstance(m, kind)]
 
-    generator = make_generator(100, (3, 28, 28), last_side=2)
+
+def channels(network, kind=nn.Conv2d):
+    return [shape[0] for shape in sizes(network, kind)]
+
+
+def activations(network):
+    return {type(m) for m in network.modules() if type(m) in (nn.ELU, nn.LeakyReLU, nn.ReLU)}
+
+
+def objective_of(model, shape):
+    return clone(model).set_params(width=64)._make_objective(shape)
+
+
+def test_sizes_are_those_of_the_tables_of_stacked_digits():
+    # MINE, Tables 4 to 6
+    objective = objective_of(clone(GAN).set_params(n_components=100), (3, 28, 28))
+    generator = objective.model["generator"]
     assert sizes(generator, nn.Linear) == [(2 * 2 * 512, 100)]
     assert [s[:2] for s in sizes(generator, nn.ConvTranspose2d)] == [
         (512, 256), (256, 128), (128, 64), (64, 3),
     ]  # fmt: skip
-    discriminator = ConvolutionalScore((3, 28, 28), n_dense=0, last_side=2)
-    assert [s[0] for s in sizes(discriminator, nn.Conv2d)] == [64, 128, 256, 512]
-    assert sizes(discriminator, nn.Linear) == [(1, 2 * 2 * 512)]
-    critic = ConvolutionalScore((3, 28, 28), 100, width=16, batch_norm=False, activation="elu")
-    assert [s[0] for s in sizes(critic, nn.Conv2d)] == [16, 32, 64]
+    assert activations(generator) == {nn.ReLU}
+    assert channels(objective.discriminator) == [64, 128, 256, 512]
+    assert sizes(objective.discriminator, nn.Linear) == [(1, 2 * 2 * 512)]
+    critic = objective.critic
+    assert channels(critic) == [16, 32, 64] and activations(critic) == {nn.ELU}
     biases = [(16, 100), (32, 100), (64, 100), (1024, 100)]
     assert [s for s in sizes(critic, nn.Linear) if s[1] == 100] == biases
-    assert sizes(make_gan_encoder((1, 28, 28), 128), nn.Conv2d)[-1] == (256, 256, 4, 4)
-    decoder = make_generator(128, (1, 28, 28), last_side=4)
-    assert sizes(decoder, nn.Linear) == [(4 * 4 * 256, 128)]
+    assert (1024, 4 * 4 * 64) in sizes(critic, nn.Linear) and not sizes(critic, nn.BatchNorm2d)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_codes", "maps"),
+    [((1, 28, 28), 128, [64, 128, 256]), ((3, 64, 64), 256, [64, 128, 256, 512])],
+    ids=["Tables 7 to 9", "Tables 11 to 14"],
+)
+def test_sizes_are_those_of_the_tables_of_ali(shape, n_codes, maps):
+    ali = clone(ALI).set_params(n_components=n_codes, stochastic=False)
+    objective, last = objective_of(ali, shape), maps[-1]
+    encoder, decoder = objective.model["encoder"], objective.model["generator"]
+    assert channels(encoder) == [*maps, last]
+    assert sizes(encoder, nn.Conv2d)[-1] == (last, last, 4, 4)
+    assert sizes(encoder, nn.Linear) == [(n_codes, last)]
+    assert sizes(decoder, nn.Linear) == [(4 * 4 * last, n_codes)]
+    assert [s[1] for s in sizes(decoder, nn.ConvTranspose2d)] == [*maps[-2::-1], shape[0]]
+    assert activations(encoder) == activations(decoder) == {nn.ReLU}
+    score = objective.discriminator["pairs"]
+    assert channels(score) == maps and activations(score) == {nn.LeakyReLU}
+    dense = [(1024, 4 * 4 * last), (1, 1024), (1024, n_codes)]  # the last two parts as one layer
+    assert sizes(score, nn.Linear) == dense
+    critic = objective.critic  # of Table 14; Table 10 has four times the channels
+    assert channels(critic) == [n // 4 for n in maps] and activations(critic) == {nn.ELU}
+    assert (1, 4 * 4 * last // 4) in sizes(critic, nn.Linear)
 
 
 def test_code_is_a_dynamic_bias_of_each_channel():
