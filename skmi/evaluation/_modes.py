@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import xlogy
 from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils.validation import check_is_fitted
 
 from skmi._rows import check_same_length, read_rows
 
@@ -43,6 +44,8 @@ def mode_counts(samples, modes, *, radius=None):
     ------
     ValueError, TypeError
         For data or parameters that cannot be used; the message names the argument.
+    NotFittedError
+        If the classifier is not fitted.
 
     Examples
     --------
@@ -54,6 +57,7 @@ def mode_counts(samples, modes, *, radius=None):
     if hasattr(modes, "predict"):
         if radius is not None:
             raise ValueError("radius is a distance from centres, which a classifier does not have.")
+        check_is_fitted(modes)
         return _count_classes(samples, modes)
     modes = read_rows("modes", modes)
     if samples.ndim != 2 or modes.ndim != 2 or samples.shape[1] != modes.shape[1]:
