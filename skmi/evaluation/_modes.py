@@ -57,7 +57,6 @@ def mode_counts(samples, modes, *, radius=None):
     if hasattr(modes, "predict"):
         if radius is not None:
             raise ValueError("radius is a distance from centres, which a classifier does not have.")
-        check_is_fitted(modes)
         return _count_classes(samples, modes)
     modes = read_rows("modes", modes)
     if samples.ndim != 2 or modes.ndim != 2 or samples.shape[1] != modes.shape[1]:
@@ -76,6 +75,8 @@ def _count_classes(samples: np.ndarray, classifier) -> np.ndarray:
     if samples.ndim < 4:
         samples = samples[:, None]
     n_samples, n_channels = samples.shape[:2]
+    if not hasattr(classifier, "classes_"):
+        check_is_fitted(classifier, "classes_")
     classes = np.asarray(classifier.classes_)
     found = classifier.predict(samples.reshape(n_samples * n_channels, -1))
     labels = np.searchsorted(classes, found).reshape(n_samples, n_channels)
