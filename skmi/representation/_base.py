@@ -440,12 +440,14 @@ class BaseRowModel(BaseNeuralEstimator):
         return tags
 
     def _fitted_to_tree(self, fitted: dict) -> dict:
-        return fitted | {"objective_": dict(fitted["objective_"].state_dict())}
+        weights = dict(fitted["objective_"].state_dict())
+        return fitted | {"objective_": weights, "_built_with": self._built_with}
 
     def _fitted_from_tree(self, fitted: dict) -> dict:
         vars(self).update(fitted)
+        built = copy.copy(self).set_params(**fitted["_built_with"])
         with seeded_initialization(0):
-            objective = self._make_objective(tuple(fitted["row_shape_"]))
+            objective = built._make_objective(tuple(fitted["row_shape_"]))
         objective.load_state_dict(fitted["objective_"])
         return fitted | {"objective_": objective.eval(), "_training_state": None}
 

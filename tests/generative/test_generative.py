@@ -590,6 +590,22 @@ def test_one_step_is_averaged_at_once(model):
     assert np.array_equal(plain.sample(5, random_state=0), averaged.sample(5, random_state=0))
 
 
+def test_copies_know_what_they_were_built_with(tmp_path):
+    X, path = normal(64, 4), tmp_path / "model.safetensors"
+    gan = clone(GAN).fit(X)
+    gan.save(path)
+    for copied in (MIGAN.load(path), pickle.loads(pickle.dumps(gan))):
+        with pytest.raises(ValueError, match=r"mi_weight was 1\.0 when the networks were built"):
+            copied.set_params(mi_weight=5).partial_fit(X)
+        assert copied.set_params(mi_weight=1.0).partial_fit(X).n_iter_ == 3
+    samples = gan.sample(5, random_state=0)
+    gan.set_params(mi_weight=0, hidden_layer_sizes=(4,)).save(path)
+    loaded = MIGAN.load(path)
+    assert loaded.mi_weight == 0 and np.array_equal(loaded.sample(5, random_state=0), samples)
+    with pytest.raises(ValueError, match=r"is now \(4,\)"):
+        loaded.partial_fit(X)
+
+
 @each
 def test_averages_go_on_from_a_file(model, tmp_path):
     X = normal(160, 4)
