@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
@@ -28,7 +28,6 @@ __all__ = [
     "AdversarialObjective",
     "MovingAverage",
     "draw_latents",
-    "read_columns",
 ]
 
 #: Bounds that an information term can climb.
@@ -93,11 +92,23 @@ class AdversarialObjective(Objective):
         The networks that are kept, ``generator`` among them.
     averaging : float
         Decay of the moving average; 0: none.
+    mi_weight : float
+        Weight of the information that the model raises.
+    adaptive_clipping : bool
+        Whether its gradient is kept below that of the rest.
     """
 
-    def __init__(self, model: nn.ModuleDict, averaging: float):
+    def __init__(
+        self,
+        model: nn.ModuleDict,
+        averaging: float,
+        *,
+        mi_weight: float = 0.0,
+        adaptive_clipping: bool = True,
+    ):
         super().__init__()
         self.model = model
+        self.mi_weight, self.adaptive_clipping = mi_weight, adaptive_clipping
         self.average = MovingAverage(model, averaging) if averaging else None
 
     @property
@@ -114,6 +125,13 @@ class AdversarialObjective(Objective):
         """Average the weights that a step of the model has left."""
         if self.average is not None:
             self.average.follow(self.model)
+
+    def _add_information(self, loss: Tensor, value: Tensor) -> dict[str, Tensor]:
+        """The loss of a model that also raises information, by a clipped gradient perhaps."""
+        information = -self.mi_weight * value
+        if self.training and self.adaptive_clipping:
+            return {"loss": loss, "clipped_loss": information}
+        return {"loss": loss + information}
 
 
 class _FollowSteps(Callback):
@@ -356,11 +374,3 @@ class AdversarialMixin:
         drawn = self._generate(self._latents(len(chosen), random_state=0)).flatten(1)
         unit = COLUMN_STD if len(self.row_shape_) < 3 else 1.0
         return -maximum_mean_discrepancy(rows[np.sort(chosen)] / unit, drawn / unit).item()
-
-
-def read_columns(name: str, values, n_columns: int, meaning: str) -> Tensor:
-    """A table of so many columns."""
-    table = check_array(np.atleast_2d(values), dtype="float32", input_name=name)
-    if table.shape[1] != n_columns:
-        raise ValueError(f"{name} has {table.shape[1]} columns, but {meaning}.")
-    return torch.from_numpy(table)

@@ -18,11 +18,10 @@ from skmi.generative._base import (
     AdversarialObjective,
     draw_latents,
 )
-from skmi.generative.gan import add_information
 from skmi.networks import ENCODERS, checked_copy, make_encoder
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_gan_encoder
 from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
-from skmi.representation._objective import InformationCritic
+from skmi.representation._objective import InformationCritic, gaussian_noise
 from skmi.representation._vae_objective import split_posterior
 
 __all__ = ["ALITransformer", "BiGANTransformer"]
@@ -162,7 +161,8 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         "averaging": [Interval(Real, 0, 1, closed="left")],
     }
 
-    prior = "gaussian"
+    #: Distribution of the codes: the discriminator of pairs holds them to it, without a weight.
+    prior, gamma = "gaussian", 0.0
 
     def __init__(
         self,
@@ -461,13 +461,12 @@ class ALIObjective(AdversarialObjective):
         adaptive_clipping: bool,
         averaging: float,
     ):
-        super().__init__(model, averaging)
+        super().__init__(model, averaging, mi_weight=mi_weight, adaptive_clipping=adaptive_clipping)
         self.discriminator = discriminators
         if information is not None:
             self.critic = information
         self.n_components, self.stochastic = n_components, stochastic
         self.cycle, self.cycle_weight = cycle, cycle_weight
-        self.mi_weight, self.adaptive_clipping = mi_weight, adaptive_clipping
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         draws = self._draws(x)
@@ -479,7 +478,7 @@ class ALIObjective(AdversarialObjective):
         codes = encoder(x).y
         if self.stochastic:
             mean, std = split_posterior(codes)
-            codes = mean + std * draw_latents("gaussian", tuple(mean.shape), draws)
+            codes = mean + std * gaussian_noise(mean, draws)
         latents = draw_latents("gaussian", (len(x), self.n_components), draws)
         rows, rebuilt = decoder(latents), decoder(codes)
         loss = -self._bound(rows, latents, x, codes)  # the two kinds with labels exchanged
@@ -495,7 +494,7 @@ class ALIObjective(AdversarialObjective):
         if not self.mi_weight:
             return {"loss": loss, **terms}
         value, terms["information"] = self.critic(x, codes, draws)
-        return add_information(self, loss, value) | terms
+        return self._add_information(loss, value) | terms
 
     def _bound(self, x_first, z_first, x_second, z_second) -> Tensor:
         """What the discriminator finds of the divergence of two kinds of pairs."""

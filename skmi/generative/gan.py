@@ -3,6 +3,7 @@
 import math
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
@@ -15,10 +16,9 @@ from skmi.generative._base import (
     AdversarialMixin,
     AdversarialObjective,
     draw_latents,
-    read_columns,
 )
-from skmi.representation._base import BaseRowModel
-from skmi.representation._objective import InformationCritic, Objective
+from skmi.representation._base import BaseRowModel, read_columns
+from skmi.representation._objective import InformationCritic
 
 __all__ = ["MIGAN"]
 
@@ -251,7 +251,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         latents = self._latents(n_samples, random_state)
         if codes is not None:
             meaning = f"code_size={self.code_size_}"
-            codes = read_columns("codes", codes, self.code_size_, meaning)
+            codes = read_columns("codes", np.atleast_2d(codes), self.code_size_, meaning)
             if len(codes) not in (1, n_samples):
                 raise ValueError(
                     f"codes has {len(codes)} rows, but n_samples={n_samples}. Pass one code for "
@@ -295,12 +295,12 @@ class GANObjective(AdversarialObjective):
         adaptive_clipping: bool,
         averaging: float,
     ):
-        super().__init__(nn.ModuleDict({"generator": generator}), averaging)
+        model = nn.ModuleDict({"generator": generator})
+        super().__init__(model, averaging, mi_weight=mi_weight, adaptive_clipping=adaptive_clipping)
         self.discriminator = discriminator
         if information is not None:
             self.critic = information
         self.prior, self.n_latent, self.n_codes = prior, n_latent, n_codes
-        self.mi_weight, self.adaptive_clipping = mi_weight, adaptive_clipping
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         draws = self._draws(x)
@@ -316,16 +316,8 @@ class GANObjective(AdversarialObjective):
         if not self.mi_weight:
             return {"loss": loss, **terms}
         value, terms["information"] = self.critic(rows, codes, draws)
-        return add_information(self, loss, value) | terms
+        return self._add_information(loss, value) | terms
 
     def _discrimination(self, x: Tensor, rows: Tensor) -> dict[str, Tensor]:
         bound = jsd(self.discriminator(x), self.discriminator(rows))
         return {"loss": -bound, "divergence": bound.detach() + 2 * math.log(2)}
-
-
-def add_information(objective: Objective, loss: Tensor, value: Tensor) -> dict[str, Tensor]:
-    """The loss of a generator that also raises information, by a clipped gradient perhaps."""
-    information = -objective.mi_weight * value
-    if objective.training and objective.adaptive_clipping:
-        return {"loss": loss, "clipped_loss": information}
-    return {"loss": loss + information}

@@ -20,6 +20,7 @@ from skmi.generative._base import (
 )
 from skmi.networks import mlp
 from skmi.representation._base import BaseRowModel
+from skmi.representation._objective import gaussian_noise
 
 __all__ = ["GeneratorByPriorMatching"]
 
@@ -270,7 +271,7 @@ class PriorMatchingObjective(AdversarialObjective):
         """What the discriminators find of 2 JSD between targets and numbers, of both kinds."""
         total = 4 * math.log(2)
         for kind, y, mean in (("data", data, self.mean), ("generated", generated, -self.mean)):
-            target = draw_latents("gaussian", tuple(y.shape), draws) + mean
+            target = gaussian_noise(y, draws) + mean
             total = total + jsd(self.discriminator[kind](target), self.discriminator[kind](y))
         return total
 

@@ -452,6 +452,14 @@ class BaseRowModel(BaseNeuralEstimator):
         return fitted | {"objective_": objective.eval(), "_training_state": None}
 
 
+def read_columns(name: str, values, n_columns: int, meaning: str) -> Tensor:
+    """A table of so many columns, which have that meaning, as float32."""
+    table = check_array(values, dtype="float32", input_name=name)
+    if table.shape[1] != n_columns:
+        raise ValueError(f"{name} has {table.shape[1]} columns, but {meaning}.")
+    return torch.from_numpy(np.array(table, order="C"))
+
+
 def in_working_dtype(X: np.ndarray) -> np.ndarray:
     """X itself if it is uint8 or float32, else as float64: centred first, then cast to float32."""
     return X if X.dtype in (np.uint8, np.float32) else X.astype(np.float64, copy=False)
@@ -635,13 +643,11 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _check_codes(self, X) -> Tensor:
         """Representations to decode."""
-        codes = check_array(X, dtype="float32", input_name="X")
-        if codes.shape[1] != self.n_components:
-            raise ValueError(
-                f"X has {codes.shape[1]} columns, but the decoder takes n_components="
-                f"{self.n_components}. Transform with feature_layer='global'."
-            )
-        return torch.from_numpy(np.array(codes, order="C"))
+        meaning = (
+            f"the decoder takes n_components={self.n_components}. Transform with "
+            "feature_layer='global'"
+        )
+        return read_columns("X", X, self.n_components, meaning)
 
     def _layer(self, layers: Layers) -> Tensor:
         return layers.at(self.feature_layer)

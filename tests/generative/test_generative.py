@@ -690,6 +690,7 @@ def test_bigan_is_a_preset_of_ali():
     X = normal(64, 4)
     ali = clone(ALI).set_params(mi_weight=0, stochastic=False).fit(X)
     bigan = clone(BIGAN).fit(X)
+    assert ali._prior_weight == bigan._prior_weight == 0
     assert np.array_equal(ali.transform(X), bigan.transform(X))
 
 
