@@ -385,18 +385,21 @@ def adaptive_clipping(gradients: Sequence[Tensor], reference: Sequence[Tensor]) 
     list of Tensor
         :math:`g_a`; what is not larger than the reference is returned as it is.
     """
-    (peak, norm), (peak_of_reference, limit) = map(_peak_and_norm, (gradients, reference))
-    limit = peak_of_reference * limit
-    larger = peak * norm > limit
-    peak, scale = torch.where(larger, peak, 1.0), torch.where(larger, limit / norm, 1.0)
-    return [part / peak * scale for part in gradients]
+    (unit, norm), (unit_of_reference, limit) = map(_unit_and_norm, (gradients, reference))
+    limit = unit_of_reference * limit
+    larger = unit * norm > limit
+    unit, scale = torch.where(larger, unit, 1.0), torch.where(larger, limit / norm, 1.0)
+    return [part / unit * scale for part in gradients]
 
 
-def _peak_and_norm(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The largest entry of a gradient, and its norm over that: squares alone would overflow."""
+def _unit_and_norm(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """A unit as large as the largest entry, and the norm in it: squares alone may overflow.
+
+    It is a power of two, by which division does not round.
+    """
     peak = torch.stack([part.abs().amax() for part in parts]).amax()
-    peak = peak.clamp(min=torch.finfo(peak.dtype).tiny)
-    return peak, torch.stack([(part / peak).square().sum() for part in parts]).sum().sqrt()
+    unit = torch.exp2(peak.clamp(min=torch.finfo(peak.dtype).tiny).log2().floor())
+    return unit, torch.stack([(part / unit).square().sum() for part in parts]).sum().sqrt()
 
 
 def _add_clipped(loss: Tensor, parameters: Sequence[Tensor]) -> None:

@@ -25,6 +25,16 @@ def test_norm_is_the_smaller_of_the_two_and_the_direction_is_kept(scale):
     assert torch.allclose(ratios / ratios[0], torch.ones_like(ratios)) and 0 < ratios[0] <= 1
 
 
+def test_norms_of_moderate_size_are_those_of_the_squares():
+    reference, gradients = parts(0, 1.0), parts(1, 3.0)
+    limit, norm = (
+        torch.stack([part.square().sum() for part in some]).sum().sqrt()
+        for some in (reference, gradients)
+    )
+    for ours, part in zip(adaptive_clipping(gradients, reference), gradients, strict=True):
+        assert torch.equal(ours, limit / norm * part)
+
+
 def test_tiny_gradients_are_clipped_as_well():
     reference, gradients = parts(0, 1e-30), parts(1, 1.0)
     clipped = adaptive_clipping(gradients, reference)
