@@ -39,6 +39,7 @@ __all__ = [
     "TensorBatches",
     "Trainer",
     "adaptive_clipping",
+    "averaging_decay",
     "schedule_factor",
 ]
 
@@ -207,14 +208,22 @@ class StopTraining(KeyboardInterrupt):
     """Raised by a callback to end training in good order, after the current epoch."""
 
 
+def averaging_decay(decay: float, n_steps: int) -> float:
+    """Weight of the past in a moving average that has taken so many steps.
+
+    The first steps use ``t / (t + 9)`` where that is smaller, so that the average forgets what it
+    started from at once.
+    """
+    return min(decay, n_steps / (n_steps + 9))
+
+
 class AveragedWeights(Callback):
     """Exponential moving average of the weights, used for validation and after training.
 
     Parameters
     ----------
     decay : float
-        Weight of the past at each step. The first steps use ``t / (t + 9)`` where that is
-        smaller, so that the average forgets the initial weights at once.
+        Weight of the past at each step, see `averaging_decay`.
     """
 
     def __init__(self, decay: float = 0.99):
@@ -235,8 +244,8 @@ class AveragedWeights(Callback):
 
     def on_batch_end(self, net, training=False, **kwargs):
         if training:
-            decay = min(self.decay, self.n_steps_ / (self.n_steps_ + 9))
-            torch._foreach_lerp_(self.averages_, [w.data for w in self.weights_], 1 - decay)
+            change = 1 - averaging_decay(self.decay, self.n_steps_)
+            torch._foreach_lerp_(self.averages_, [w.data for w in self.weights_], change)
             self.n_steps_ += 1
 
     def on_train_end(self, net, **kwargs):
@@ -376,12 +385,21 @@ def adaptive_clipping(gradients: Sequence[Tensor], reference: Sequence[Tensor]) 
     list of Tensor
         :math:`g_a`; what is not larger than the reference is returned as it is.
     """
-    norm, limit = (
-        torch.stack([part.square().sum() for part in parts]).sum().sqrt()
-        for parts in (gradients, reference)
-    )
-    scale = torch.where(norm > limit, limit / norm, 1.0)
-    return [scale * part for part in gradients]
+    (unit, norm), (unit_of_reference, limit) = map(_unit_and_norm, (gradients, reference))
+    limit = unit_of_reference * limit
+    larger = unit * norm > limit
+    unit, scale = torch.where(larger, unit, 1.0), torch.where(larger, limit / norm, 1.0)
+    return [part / unit * scale for part in gradients]
+
+
+def _unit_and_norm(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """A unit as large as the largest entry, and the norm in it: squares alone may overflow.
+
+    It is a power of two, by which division does not round.
+    """
+    peak = torch.stack([part.abs().amax() for part in parts]).amax()
+    unit = torch.exp2(peak.clamp(min=torch.finfo(peak.dtype).tiny).log2().floor())
+    return unit, torch.stack([(part / unit).square().sum() for part in parts]).sum().sqrt()
 
 
 def _add_clipped(loss: Tensor, parameters: Sequence[Tensor]) -> None:
@@ -598,7 +616,8 @@ class Trainer(skorch.NeuralNet):
             rates = [group["rate"] for group in optimizer.param_groups]
             optimizer.load_state_dict(state["optimizers"][player.name])
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = group["rate"] = rate  # that of today's player
+                group["lr"] = group["rate"] = rate  # those of today's player
+                group["betas"] = player.betas
         return self
 
     # ------------------------------------------------------------ skorch hooks

@@ -11,8 +11,13 @@ from sklearn.pipeline import make_pipeline
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from skmi import MINEEstimator, mutual_info
-from skmi.plotting import IndependenceTestDisplay, MutualInfoDisplay, MutualInfoMatrixDisplay
+from skmi import InformationBottleneckClassifier, MINEEstimator, mutual_info
+from skmi.plotting import (
+    IndependenceTestDisplay,
+    InformationPlaneDisplay,
+    MutualInfoDisplay,
+    MutualInfoMatrixDisplay,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::skmi.exceptions.ConvergenceWarning")
 
@@ -102,3 +107,16 @@ def test_result_without_curves_names_the_remedy(pair):
 def test_unfitted_estimator():
     with pytest.raises(Exception, match="not fitted"):
         MutualInfoDisplay.from_estimator(quick())
+
+
+def test_plane_of_epochs_with_and_without_held_out_rows():
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    y = (X[:, 0] > 0).astype(int)
+    options = {"bound": "vib", "patience": 5, "max_epochs": 3, "random_state": 0}
+    bottleneck = InformationBottleneckClassifier(0.1, **options).fit(X, y).partial_fit(X, y)
+    assert "valid_information" in bottleneck.history_[0]
+    assert "valid_information" not in bottleneck.history_[-1]
+    display = InformationPlaneDisplay.from_history(bottleneck)
+    rows = pd.DataFrame(bottleneck.history_)
+    np.testing.assert_array_equal(display.compression, rows["train_information"])
+    np.testing.assert_allclose(display.entropy - display.relevance, rows["train_cross_entropy"])

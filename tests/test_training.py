@@ -259,6 +259,22 @@ def test_state_is_resumed_exactly(data, objective):
         assert torch.equal(ours, theirs)
 
 
+def test_training_goes_on_with_the_decay_rates_of_the_new_player(data, objective):
+    options = {"max_epochs": 1, "batch_size": len(data[0])}
+    plain = copy.deepcopy(objective)
+    first = Trainer(objective, players=[Player("weights", betas=(0.5, 0.9))], **options).fit(data)
+    second = Trainer(objective, players=[Player("weights", betas=(0.0, 0.99))], **options)
+    second.resume(first.training_state()).partial_fit(data)
+    optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3, betas=(0.5, 0.9))
+    for betas in ((0.5, 0.9), (0.0, 0.99)):
+        optimizer.param_groups[0]["betas"] = betas
+        optimizer.zero_grad()
+        plain(*data)["loss"].backward()
+        optimizer.step()
+    for ours, theirs in zip(objective.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_training_goes_on_at_the_rate_of_the_new_player(data, objective):
     options = {"max_epochs": 1, "batch_size": len(data[0])}
     state = Trainer(objective, players=[Player("weights", 0.05)], **options).fit(data)

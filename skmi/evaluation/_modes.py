@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import xlogy
 from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils.validation import check_is_fitted
 
 from skmi._rows import check_same_length, read_rows
 
@@ -43,6 +44,8 @@ def mode_counts(samples, modes, *, radius=None):
     ------
     ValueError, TypeError
         For data or parameters that cannot be used; the message names the argument.
+    NotFittedError
+        If the classifier is not fitted.
 
     Examples
     --------
@@ -72,6 +75,8 @@ def _count_classes(samples: np.ndarray, classifier) -> np.ndarray:
     if samples.ndim < 4:
         samples = samples[:, None]
     n_samples, n_channels = samples.shape[:2]
+    if not hasattr(classifier, "classes_"):
+        check_is_fitted(classifier, "classes_")
     classes = np.asarray(classifier.classes_)
     found = classifier.predict(samples.reshape(n_samples * n_channels, -1))
     labels = np.searchsorted(classes, found).reshape(n_samples, n_channels)

@@ -7,7 +7,8 @@ from numbers import Integral
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from skmi.base import apply_in_batches, check_widths
@@ -18,7 +19,7 @@ from skmi.networks import checked_copy
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_generator
 from skmi.representation._objective import InformationCritic, Objective
 from skmi.representation._priors import PRIORS, maximum_mean_discrepancy
-from skmi.training import ETA_LEARNING_RATE, Player
+from skmi.training import ETA_LEARNING_RATE, Player, averaging_decay
 
 __all__ = [
     "INFORMATION_BOUNDS",
@@ -27,7 +28,6 @@ __all__ = [
     "AdversarialObjective",
     "MovingAverage",
     "draw_latents",
-    "read_columns",
 ]
 
 #: Bounds that an information term can climb.
@@ -59,19 +59,24 @@ class MovingAverage(nn.Module):
     module : nn.Module
         Built, not yet trained.
     decay : float
-        Weight of the past at each step, or ``t / (t + 9)`` at the first ones, where it is smaller.
+        Weight of the past at each step, see `skmi.training.averaging_decay`.
     """
 
     def __init__(self, module: nn.Module, decay: float):
         super().__init__()
         self.module = copy.deepcopy(module).requires_grad_(False)
-        self.register_buffer("decay", torch.tensor(decay))
-        self.register_buffer("n_steps", torch.tensor(0.0))
+        self.decay, self.n_steps = decay, 0
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self.n_steps)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.n_steps = int(state)
 
     @torch.no_grad()
     def follow(self, module: nn.Module) -> None:
         """Take another step towards a module."""
-        change = 1 - torch.minimum(self.decay, self.n_steps / (self.n_steps + 9))
+        change = 1 - averaging_decay(self.decay, self.n_steps)
         own = self.module.state_dict()
         for name, value in module.state_dict().items():
             own[name].copy_(torch.lerp(own[name].float(), value.float(), change))
@@ -87,11 +92,23 @@ class AdversarialObjective(Objective):
         The networks that are kept, ``generator`` among them.
     averaging : float
         Decay of the moving average; 0: none.
+    mi_weight : float
+        Weight of the information that the model raises.
+    adaptive_clipping : bool
+        Whether its gradient is kept below that of the rest.
     """
 
-    def __init__(self, model: nn.ModuleDict, averaging: float):
+    def __init__(
+        self,
+        model: nn.ModuleDict,
+        averaging: float,
+        *,
+        mi_weight: float = 0.0,
+        adaptive_clipping: bool = True,
+    ):
         super().__init__()
         self.model = model
+        self.mi_weight, self.adaptive_clipping = mi_weight, adaptive_clipping
         self.average = MovingAverage(model, averaging) if averaging else None
 
     @property
@@ -99,30 +116,90 @@ class AdversarialObjective(Objective):
         """The networks to use after training."""
         return self.model if self.average is None else self.average.module
 
-    def _follow(self) -> None:
-        """Average the weights that the last step of the model has left."""
-        if self.average is not None and self.training:
+    @property
+    def networks(self) -> nn.ModuleDict:
+        """The model in training, and what is kept of it in evaluation."""
+        return self.model if self.training else self.kept
+
+    def follow(self) -> None:
+        """Average the weights that a step of the model has left."""
+        if self.average is not None:
             self.average.follow(self.model)
+
+    def _add_information(self, loss: Tensor, value: Tensor) -> dict[str, Tensor]:
+        """The loss of a model that also raises information, by a clipped gradient perhaps."""
+        information = -self.mi_weight * value
+        if self.training and self.adaptive_clipping:
+            return {"loss": loss, "clipped_loss": information}
+        return {"loss": loss + information}
+
+
+class _FollowSteps(Callback):
+    """Average the weights of the model after each of its player's steps."""
+
+    def on_train_begin(self, net, **kwargs):
+        (player,) = (player for player in net.players if player.name == "model")
+        optimizer = net.optimizer_of(player)
+        optimizer.register_step_post_hook(lambda *_: net.module_.follow())
 
 
 class AdversarialMixin:
     """Mixin of models whose generator plays against a discriminator.
 
     The estimator has the parameters of its networks, and its objective the generator at
-    ``model["generator"]`` and a term ``divergence``.
+    ``model["generator"]`` and a term ``divergence``, or else a `_warn_of_failure` of its own.
     """
 
     # an adversary's loss does not tell when to stop
     patience, validation_fraction, tolerance = None, 0.0, 0.0
     #: Side from which the generator's first map is not halved further.
     _last_side = 4
-    #: What to do when training diverges.
-    _advice = (
-        "The players may have run away from one another: lower learning_rate or mi_weight, keep "
-        "adaptive_clipping=True, or choose bound='jsd', whose gradients are bounded."
-    )
+
+    @property
+    def _advice(self) -> str:
+        remedies = ["lower learning_rate"]
+        if self.mi_weight:
+            remedies.append("lower mi_weight")
+            if not self.adaptive_clipping:
+                remedies.append("set adaptive_clipping=True")
+            if self.bound != "jsd":
+                remedies.append("choose bound='jsd', whose gradients are bounded")
+        return f"The players may have run away from one another: {', or '.join(remedies)}."
 
     # ------------------------------------------------------------ fitting
+
+    def fit(self, X, y=None):
+        """Train the networks.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of numbers, shape (n, p), or flat images with ``image_shape``; images of shape
+            (n, h, w) or (n, c, h, w); sequences of shape (n, c, l) where there is
+            ``encoder="conv1d"``.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or parameters that cannot be used; the message names the argument.
+        NonFiniteLossError
+            If training diverges.
+
+        Warns
+        -----
+        UserWarning
+            If X is constant, or has fewer rows than ``batch_size``.
+        ConvergenceWarning
+            If the discriminator tells generated rows from the data nearly always, or takes one
+            for the other; of `GeneratorByPriorMatching`, if the generator took no step.
+        """
+        return super().fit(X, y)
 
     def _prepare(self, X, y, *, reset: bool):
         (rows,) = super()._prepare(X, y, reset=reset)
@@ -141,13 +218,14 @@ class AdversarialMixin:
             raise NonFiniteLossError(
                 f"The weights became non-finite in epoch {self.n_iter_}. {self._advice}"
             )
-        if epochs is None:
-            self._warn_if_one_sided(self.history_[-1].get("train_divergence", 0.0))
+        self._warn_of_failure(whole=epochs is None)
         return self
 
-    def _warn_if_one_sided(self, divergence: float) -> None:
-        """Complain of a discriminator that has won, or that is worse than none."""
-        largest = 2 * math.log(2)
+    def _warn_of_failure(self, *, whole: bool) -> None:
+        """Complain after a whole fit of a discriminator that has won, or is worse than none."""
+        if not whole:
+            return
+        divergence, largest = self.history_[-1]["train_divergence"], 2 * math.log(2)
         if divergence > WON * largest:
             warn(
                 "The discriminator tells generated rows from the data nearly always: their "
@@ -172,6 +250,9 @@ class AdversarialMixin:
     def _player(self, name: str, steps: int = 1, **options) -> Player:
         options |= {"betas": tuple(self.betas), "steps": steps}
         return Player(name, self.learning_rate, **options)
+
+    def _callbacks(self) -> list[Callback]:
+        return [*super()._callbacks(), _FollowSteps()]
 
     def _fixed_parameters(self) -> dict:
         return super()._fixed_parameters() | {"averaging": self.averaging}
@@ -293,11 +374,3 @@ class AdversarialMixin:
         drawn = self._generate(self._latents(len(chosen), random_state=0)).flatten(1)
         unit = COLUMN_STD if len(self.row_shape_) < 3 else 1.0
         return -maximum_mean_discrepancy(rows[np.sort(chosen)] / unit, drawn / unit).item()
-
-
-def read_columns(name: str, values, n_columns: int, meaning: str) -> Tensor:
-    """A table of so many columns."""
-    table = check_array(np.atleast_2d(values), dtype="float32", input_name=name)
-    if table.shape[1] != n_columns:
-        raise ValueError(f"{name} has {table.shape[1]} columns, but {meaning}.")
-    return torch.from_numpy(table)

@@ -18,11 +18,10 @@ from skmi.generative._base import (
     AdversarialObjective,
     draw_latents,
 )
-from skmi.generative.gan import add_information
 from skmi.networks import ENCODERS, checked_copy, make_encoder
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_gan_encoder
 from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
-from skmi.representation._objective import InformationCritic
+from skmi.representation._objective import InformationCritic, gaussian_noise
 from skmi.representation._vae_objective import split_posterior
 
 __all__ = ["ALITransformer", "BiGANTransformer"]
@@ -40,9 +39,11 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         \max_{q, p}\; E_q[\log(1 - \sigma(D(x, z)))] + E_p[\log \sigma(D(x, z))]
         + \beta\, I_q(x; z) ,
 
-    since the error of reconstruction is bounded by
-    :math:`KL(q \| p) - I_q(x; z) + H_q(z)` (eq. 18). A critic T(x, z), trained beside, bounds the
-    information from below; its gradient is scaled to at most the norm of the discriminator's.
+    since the error of reconstruction :math:`E_q[-\log p(x|z)]` is at most
+    :math:`KL(q \| p) - I_q(x; z) + H_q(x)`, where the entropy of the data is fixed (eq. 18 has
+    :math:`H_q(z)` in its place, by a slip). A critic T(x, z), trained beside, bounds the
+    information from below; its gradient is scaled to at most the norm of that of the rest, the
+    game and the `cycle`.
 
     Parameters
     ----------
@@ -63,13 +64,15 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
     stochastic : bool, default=True
         Whether q(z|x) is normal with independent columns, or a point.
     encoder : str, nn.Module or Encoder, default="auto"
-        ``"auto"``: a dense network for rows, and for images the convolutions of [1]_, Table 7; or
-        an encoder of `skmi.representation.DIMTransformer`, such as ``"dcgan"``. A module maps a
-        batch to 2 n_components columns, the means and the logarithms of the deviations, or to
-        n_components without `stochastic`.
+        ``"auto"``: a dense network for rows, and for images the convolutions of [1]_, Tables 7 and
+        11; or an encoder of `skmi.representation.DIMTransformer`, such as ``"dcgan"``. A module
+        maps a batch to 2 n_components columns, the means and the logarithms of the deviations, or
+        to n_components without `stochastic`.
     decoder, discriminator, critic : "auto" or nn.Module, default="auto"
-        ``"auto"``: dense networks for rows, those of [1]_, Tables 8 to 14, for images. Modules
-        map codes to scaled rows, and rows and codes to one score.
+        ``"auto"``: dense networks for rows, and for images those of [1]_, Tables 8, 9 and 12 to
+        14: the critic is that of Table 14 for small images, too, which has a quarter of the
+        channels of Table 10, and ELU. Modules map codes to scaled rows, and rows and codes to one
+        score.
     hidden_layer_sizes : tuple of int, default=(500, 500)
         Hidden layers of the dense encoder and decoder, with batch norm.
     discriminator_hidden, critic_hidden : tuple of int, default=(400, 400, 400)
@@ -158,7 +161,8 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         "averaging": [Interval(Real, 0, 1, closed="left")],
     }
 
-    prior = "gaussian"
+    #: Distribution of the codes: the discriminator of pairs holds them to it, without a weight.
+    prior, gamma = "gaussian", 0.0
 
     def __init__(
         self,
@@ -457,13 +461,12 @@ class ALIObjective(AdversarialObjective):
         adaptive_clipping: bool,
         averaging: float,
     ):
-        super().__init__(model, averaging)
+        super().__init__(model, averaging, mi_weight=mi_weight, adaptive_clipping=adaptive_clipping)
         self.discriminator = discriminators
         if information is not None:
             self.critic = information
         self.n_components, self.stochastic = n_components, stochastic
         self.cycle, self.cycle_weight = cycle, cycle_weight
-        self.mi_weight, self.adaptive_clipping = mi_weight, adaptive_clipping
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         draws = self._draws(x)
@@ -471,12 +474,11 @@ class ALIObjective(AdversarialObjective):
             return self._discrimination(x, *self._last)
         if player == "critic":
             return {"loss": -self.critic(x, self._last[0], draws)[0]}
-        self._follow()
-        encoder, decoder = self.model["encoder"], self.model["generator"]
+        encoder, decoder = self.networks["encoder"], self.networks["generator"]
         codes = encoder(x).y
         if self.stochastic:
             mean, std = split_posterior(codes)
-            codes = mean + std * draw_latents("gaussian", tuple(mean.shape), draws)
+            codes = mean + std * gaussian_noise(mean, draws)
         latents = draw_latents("gaussian", (len(x), self.n_components), draws)
         rows, rebuilt = decoder(latents), decoder(codes)
         loss = -self._bound(rows, latents, x, codes)  # the two kinds with labels exchanged
@@ -492,7 +494,7 @@ class ALIObjective(AdversarialObjective):
         if not self.mi_weight:
             return {"loss": loss, **terms}
         value, terms["information"] = self.critic(x, codes, draws)
-        return add_information(self, loss, value) | terms
+        return self._add_information(loss, value) | terms
 
     def _bound(self, x_first, z_first, x_second, z_second) -> Tensor:
         """What the discriminator finds of the divergence of two kinds of pairs."""

@@ -3,6 +3,7 @@
 import math
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
@@ -15,10 +16,9 @@ from skmi.generative._base import (
     AdversarialMixin,
     AdversarialObjective,
     draw_latents,
-    read_columns,
 )
-from skmi.representation._base import BaseRowModel
-from skmi.representation._objective import InformationCritic, Objective
+from skmi.representation._base import BaseRowModel, read_columns
+from skmi.representation._objective import InformationCritic
 
 __all__ = ["MIGAN"]
 
@@ -52,8 +52,9 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         Whether to clip the gradient of the information.
     generator, discriminator, critic : "auto" or nn.Module, default="auto"
         ``"auto"``: dense networks for rows, and for images the convolutions of [1]_, Tables 4 to
-        6, where the code enters the critic at every layer. Modules are copied: from latent
-        columns to scaled rows; from these to one score; from these and codes to one score.
+        6, where the code enters the critic at every layer; the discriminator has leaky ReLU, and
+        the critic's dense layer ELU. Modules are copied: from latent columns to scaled rows; from
+        these to one score; from these and codes to one score.
     hidden_layer_sizes : tuple of int, default=(500, 500)
         Hidden layers of the dense generator, with batch norm.
     discriminator_hidden, critic_hidden : tuple of int, default=(400, 400, 400)
@@ -250,7 +251,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         latents = self._latents(n_samples, random_state)
         if codes is not None:
             meaning = f"code_size={self.code_size_}"
-            codes = read_columns("codes", codes, self.code_size_, meaning)
+            codes = read_columns("codes", np.atleast_2d(codes), self.code_size_, meaning)
             if len(codes) not in (1, n_samples):
                 raise ValueError(
                     f"codes has {len(codes)} rows, but n_samples={n_samples}. Pass one code for "
@@ -294,12 +295,12 @@ class GANObjective(AdversarialObjective):
         adaptive_clipping: bool,
         averaging: float,
     ):
-        super().__init__(nn.ModuleDict({"generator": generator}), averaging)
+        model = nn.ModuleDict({"generator": generator})
+        super().__init__(model, averaging, mi_weight=mi_weight, adaptive_clipping=adaptive_clipping)
         self.discriminator = discriminator
         if information is not None:
             self.critic = information
         self.prior, self.n_latent, self.n_codes = prior, n_latent, n_codes
-        self.mi_weight, self.adaptive_clipping = mi_weight, adaptive_clipping
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         draws = self._draws(x)
@@ -307,25 +308,16 @@ class GANObjective(AdversarialObjective):
             return self._discrimination(x, self._last[0])
         if player == "critic":
             return {"loss": -self.critic(*self._last, draws)[0]}
-        self._follow()
         latents = draw_latents(self.prior, (len(x), self.n_latent), draws)
-        rows, codes = self.model["generator"](latents), latents[:, -self.n_codes :]
+        rows, codes = self.networks["generator"](latents), latents[:, -self.n_codes :]
         loss = softplus(-self.discriminator(rows)).mean()
         terms = {} if self.training else {"divergence": self._discrimination(x, rows)["divergence"]}
         self._last = rows.detach(), codes
         if not self.mi_weight:
             return {"loss": loss, **terms}
         value, terms["information"] = self.critic(rows, codes, draws)
-        return add_information(self, loss, value) | terms
+        return self._add_information(loss, value) | terms
 
     def _discrimination(self, x: Tensor, rows: Tensor) -> dict[str, Tensor]:
         bound = jsd(self.discriminator(x), self.discriminator(rows))
         return {"loss": -bound, "divergence": bound.detach() + 2 * math.log(2)}
-
-
-def add_information(objective: Objective, loss: Tensor, value: Tensor) -> dict[str, Tensor]:
-    """The loss of a generator that also raises information, by a clipped gradient perhaps."""
-    information = -objective.mi_weight * value
-    if objective.training and objective.adaptive_clipping:
-        return {"loss": loss, "clipped_loss": information}
-    return {"loss": loss + information}

@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from skmi.base import check_widths
 from skmi.bounds import jsd
+from skmi.exceptions import ConvergenceWarning, warn
 from skmi.generative._base import (
     LATENT_PRIORS,
     AdversarialMixin,
@@ -19,6 +20,7 @@ from skmi.generative._base import (
 )
 from skmi.networks import mlp
 from skmi.representation._base import BaseRowModel
+from skmi.representation._objective import gaussian_noise
 
 __all__ = ["GeneratorByPriorMatching"]
 
@@ -54,7 +56,7 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
     discriminator_hidden : tuple of int, default=(64, 64)
         Hidden layers of the two discriminators of numbers.
     n_encoder : int, default=5
-        Steps of the encoder and the discriminators for each of the generator.
+        Steps of the encoder and the discriminators for each of the generator, on as many batches.
     width, prior, image_shape, max_epochs, batch_size, learning_rate, betas
         As in `MIGAN`.
     averaging : float, default=0.999
@@ -99,8 +101,8 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
     >>> from sklearn.datasets import load_iris
     >>> from skmi.generative import GeneratorByPriorMatching
     >>> X, _ = load_iris(return_X_y=True)
-    >>> generator = GeneratorByPriorMatching(8, max_epochs=3, random_state=0).fit(X)
-    >>> generator.sample(5, random_state=0).shape
+    >>> model = GeneratorByPriorMatching(8, batch_size=16, max_epochs=5, random_state=0).fit(X)
+    >>> model.sample(5, random_state=0).shape
     (5, 4)
     """
 
@@ -176,6 +178,16 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
             self._player("model", every=self.n_encoder),
         ]
 
+    def _warn_of_failure(self, *, whole):
+        state = self._training_state
+        if not state["optimizers"]["model"]["state"]:
+            warn(
+                f"The generator took no step: it takes one on every n_encoder={self.n_encoder} "
+                f"batches, and there were {state['n_steps']}. Raise max_epochs, or lower "
+                "batch_size or n_encoder.",
+                ConvergenceWarning,
+            )
+
     def _make_objective(self, shape):
         sizes = check_widths("discriminator_hidden", self.discriminator_hidden)
         return PriorMatchingObjective(
@@ -240,10 +252,9 @@ class PriorMatchingObjective(AdversarialObjective):
             return {"loss": -mismatch, "mismatch": mismatch}
         latents = draw_latents(self.prior, (len(x), self.n_latent), draws)
         with torch.set_grad_enabled(player == "model" and torch.is_grad_enabled()):
-            rows = self.model["generator"](latents)
+            rows = self.networks["generator"](latents)
         generated = self._encode(rows)
         if player == "model":
-            self._follow()
             return {"loss": (generated.mean() - self.mean).square()}
         data = self._encode(x)
         self._last = data.detach(), generated.detach()
@@ -260,7 +271,7 @@ class PriorMatchingObjective(AdversarialObjective):
         """What the discriminators find of 2 JSD between targets and numbers, of both kinds."""
         total = 4 * math.log(2)
         for kind, y, mean in (("data", data, self.mean), ("generated", generated, -self.mean)):
-            target = draw_latents("gaussian", tuple(y.shape), draws) + mean
+            target = gaussian_noise(y, draws) + mean
             total = total + jsd(self.discriminator[kind](target), self.discriminator[kind](y))
         return total
 

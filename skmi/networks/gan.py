@@ -1,7 +1,10 @@
 """Networks of generative adversarial models: generators, encoders and the scores against them.
 
-Those of rows are dense; those of images have convolutions 5 x 5 of stride 2, as in DCGAN, and are
-the networks of MINE (Belghazi et al. 2018), Tables 4 to 14, with their sizes by default.
+Those of rows are dense; those of images have convolutions 5 x 5 of stride 2, as in DCGAN, and the
+sizes of MINE (Belghazi et al. 2018), Tables 4 to 14, by default. What differs: discriminators have
+leaky ReLU where Table 5 has ReLU; the dense layer of a critic has ELU, where Table 6 has nothing
+between two linear layers; and critics of codes are those of Tables 6 and 14 for small images, too,
+where Table 10 has four times the channels and leaky ReLU.
 """
 
 import math
@@ -107,7 +110,11 @@ def make_gan_encoder(
     hidden_layer_sizes: Sequence[int] = (500, 500),
     width: int = 64,
 ) -> Encoder:
-    """The way back of `make_generator`, with batch norm; see there."""
+    """The way back of `make_generator`, with batch norm; see there.
+
+    The last convolution, which covers the whole last map, has as many channels as that, but at
+    least 4 times `width`.
+    """
     if len(shape) != 3:
         trunk = _dense_blocks([math.prod(shape), *hidden_layer_sizes])
         output = nn.Linear(hidden_layer_sizes[-1], n_outputs)
@@ -119,14 +126,14 @@ def make_gan_encoder(
         for a, b in pairwise(channels)
     ]
     *local, last = blocks
+    n_hidden = max(4 * width, channels[-1])
     hidden = nn.Sequential(
-        nn.Conv2d(channels[-1], 4 * width, grids[-1], bias=False),
-        nn.BatchNorm2d(4 * width),
+        nn.Conv2d(channels[-1], n_hidden, grids[-1], bias=False),
+        nn.BatchNorm2d(n_hidden),
         nn.ReLU(),
+        nn.Flatten(),
     )
-    return Encoder(
-        nn.Sequential(*local), last, hidden.append(nn.Flatten()), nn.Linear(4 * width, n_outputs)
-    )
+    return Encoder(nn.Sequential(*local), last, hidden, nn.Linear(n_hidden, n_outputs))
 
 
 def dense_score(n_in: int, hidden_layer_sizes: Sequence[int]) -> nn.Sequential:

@@ -120,7 +120,7 @@ class InformationPlaneDisplay:
         ----------
         estimator : InformationBottleneckClassifier
             Fitted, with ``beta`` above 0. Compression is the ``information`` of its history, by
-            its bound, on held-out rows if it has `patience`, else on training rows; relevance
+            its bound, on held-out rows if all epochs had such, else on training rows; relevance
             likewise.
         ax : matplotlib Axes, default=None
             Where to draw.
@@ -138,7 +138,7 @@ class InformationPlaneDisplay:
         """
         check_is_fitted(estimator)
         history = estimator.history_
-        part = "valid" if "valid_information" in history[0] else "train"
+        part = "valid" if all("valid_information" in row for row in history) else "train"
         if f"{part}_information" not in history[0]:
             raise ValueError(
                 "estimator was fitted with beta=0, and its history has no information. Fit it "

@@ -138,6 +138,10 @@ class BaseRowModel(BaseNeuralEstimator):
         """Who trains which part of the objective."""
         raise NotImplementedError
 
+    def _callbacks(self) -> list[Callback]:
+        """Callbacks of the `Trainer`."""
+        return [_SeedNoise(), _KeepRecord(self)]
+
     def _check_settings(self) -> None:
         """Complain of parameters that do not go together, before any work."""
 
@@ -204,7 +208,7 @@ class BaseRowModel(BaseNeuralEstimator):
     def _prepare(self, X, y, *, reset: bool):
         if not reset:
             self._check_unchanged()
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+        if len(self.betas) != 2 or not all(isinstance(b, Real) and 0 <= b < 1 for b in self.betas):
             raise ValueError(f"betas={self.betas!r} must be two numbers from 0 to 1, without 1.")
         self._check_settings()
         rows = self._validate(X, y, reset=reset)
@@ -264,7 +268,7 @@ class BaseRowModel(BaseNeuralEstimator):
             *(targets or [None]),
             state=self._training_state,
             epochs=epochs,
-            callbacks=[_SeedNoise(), _KeepRecord(self)],
+            callbacks=self._callbacks(),
             players=self._players(),
             batch_size=batch_size,
             validation_batch_size=batch_size,
@@ -436,14 +440,24 @@ class BaseRowModel(BaseNeuralEstimator):
         return tags
 
     def _fitted_to_tree(self, fitted: dict) -> dict:
-        return fitted | {"objective_": dict(fitted["objective_"].state_dict())}
+        weights = dict(fitted["objective_"].state_dict())
+        return fitted | {"objective_": weights, "_built_with": self._built_with}
 
     def _fitted_from_tree(self, fitted: dict) -> dict:
         vars(self).update(fitted)
+        built = copy.copy(self).set_params(**fitted["_built_with"])
         with seeded_initialization(0):
-            objective = self._make_objective(tuple(fitted["row_shape_"]))
+            objective = built._make_objective(tuple(fitted["row_shape_"]))
         objective.load_state_dict(fitted["objective_"])
         return fitted | {"objective_": objective.eval(), "_training_state": None}
+
+
+def read_columns(name: str, values, n_columns: int, meaning: str) -> Tensor:
+    """A table of so many columns, which have that meaning, as float32."""
+    table = check_array(values, dtype="float32", input_name=name)
+    if table.shape[1] != n_columns:
+        raise ValueError(f"{name} has {table.shape[1]} columns, but {meaning}.")
+    return torch.from_numpy(np.array(table, order="C"))
 
 
 def in_working_dtype(X: np.ndarray) -> np.ndarray:
@@ -629,13 +643,11 @@ class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _check_codes(self, X) -> Tensor:
         """Representations to decode."""
-        codes = check_array(X, dtype="float32", input_name="X")
-        if codes.shape[1] != self.n_components:
-            raise ValueError(
-                f"X has {codes.shape[1]} columns, but the decoder takes n_components="
-                f"{self.n_components}. Transform with feature_layer='global'."
-            )
-        return torch.from_numpy(np.array(codes, order="C"))
+        meaning = (
+            f"the decoder takes n_components={self.n_components}. Transform with "
+            "feature_layer='global'"
+        )
+        return read_columns("X", X, self.n_components, meaning)
 
     def _layer(self, layers: Layers) -> Tensor:
         return layers.at(self.feature_layer)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import KNeighborsClassifier
 
 from skmi.datasets import make_gaussian_grid, make_spiral, stack_images
@@ -117,6 +118,12 @@ def test_preserved_labels(digits):
 def test_wrong_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("measure", [mode_counts, modes_captured, kl_to_uniform_over_modes])
+def test_classifiers_must_be_fitted(digits, measure):
+    with pytest.raises(NotFittedError, match="KNeighborsClassifier instance is not fitted"):
+        measure(digits.images[:5], KNeighborsClassifier())
 
 
 def test_what_is_no_classifier():

@@ -8,7 +8,7 @@ from skmi.training import Player, Trainer, adaptive_clipping
 
 
 def norm(parts):
-    return torch.cat([part.flatten() for part in parts]).norm()
+    return torch.cat([part.flatten() for part in parts]).double().norm()
 
 
 def parts(seed, scale):
@@ -16,13 +16,29 @@ def parts(seed, scale):
     return [scale * torch.randn(shape, generator=generator) for shape in ((3, 2), (4,), ())]
 
 
-@pytest.mark.parametrize("scale", [1e-3, 0.5, 2.0, 1e4])
+@pytest.mark.parametrize("scale", [1e-30, 1e-3, 0.5, 2.0, 1e4, 1e20, 1e36])
 def test_norm_is_the_smaller_of_the_two_and_the_direction_is_kept(scale):
     reference, gradients = parts(0, 1.0), parts(1, scale)
     clipped = adaptive_clipping(gradients, reference)
     assert norm(clipped).item() == pytest.approx(min(norm(reference), norm(gradients)).item())
     ratios = torch.cat([(c / g).flatten() for c, g in zip(clipped, gradients, strict=True)])
-    assert torch.allclose(ratios, ratios[0].expand_as(ratios)) and 0 < ratios[0] <= 1
+    assert torch.allclose(ratios / ratios[0], torch.ones_like(ratios)) and 0 < ratios[0] <= 1
+
+
+def test_norms_of_moderate_size_are_those_of_the_squares():
+    reference, gradients = parts(0, 1.0), parts(1, 3.0)
+    limit, norm = (
+        torch.stack([part.square().sum() for part in some]).sum().sqrt()
+        for some in (reference, gradients)
+    )
+    for ours, part in zip(adaptive_clipping(gradients, reference), gradients, strict=True):
+        assert torch.equal(ours, limit / norm * part)
+
+
+def test_tiny_gradients_are_clipped_as_well():
+    reference, gradients = parts(0, 1e-30), parts(1, 1.0)
+    clipped = adaptive_clipping(gradients, reference)
+    assert norm(clipped).item() == pytest.approx(norm(reference).item(), rel=1e-5, abs=0)
 
 
 def test_gradients_that_are_zero():

@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_losses_of_the_gan_are_cross_entropies():
     objective = gan.objective_
     terms = objective(X, player="model")
     z = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))  # evaluation's draws
-    fake = objective.model["generator"](z)
+    fake = gan.generator_(z)
     scores, real = objective.discriminator(fake), objective.discriminator(X)
     non_saturating = cross_entropy(scores, ones_like(scores))
     value, nats = objective.critic(fake, z[:, 1:], advanced(z))
@@ -257,6 +258,36 @@ def test_losses_of_ali_are_cross_entropies():
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [((1 / 3, 0.5), (2.0, 1.5)), ((0.2, 0.1), (1.0, 3.0)), ((0.3, 0.19**0.5), (2.7, 1.71**0.5))],
+)
+def test_bound_on_the_reconstruction_error_of_gaussians(encoder, decoder):
+    # q(x) = N(0, 9), q(z|x) = N(a x, s^2) and p(z) = N(0, 1), p(x|z) = N(b z, t^2); the last pair
+    # is matched up to rounding: q(x, z) = p(x, z)
+    (a, s), (b, t), variance = encoder, decoder, 9.0
+    q = np.array([[variance, a * variance], [a * variance, a**2 * variance + s**2]])
+    p = np.array([[b**2 + t**2, b], [b, 1.0]])
+
+    def kl(q, p):
+        ratio = np.linalg.solve(p, q)
+        return (np.trace(ratio) - len(q) - np.linalg.slogdet(ratio)[1]) / 2
+
+    def entropy(covariance):
+        return np.linalg.slogdet(2 * np.pi * np.e * covariance)[1] / 2
+
+    x, z = q[:1, :1], q[1:, 1:]
+    information = entropy(x) + entropy(z) - entropy(q)
+    squares = x - 2 * b * q[:1, 1:] + b**2 * z  # of x - b z
+    error = (np.log(2 * np.pi * t**2) + squares.item() / t**2) / 2
+    bound = kl(q, p) - information + entropy(x)
+    assert error == pytest.approx(bound - kl(z, p[1:, 1:]))
+    assert error <= bound + 1e-9
+    if (a, b) == (0.3, 2.7):
+        assert kl(q, p) == pytest.approx(0, abs=1e-9) and error == pytest.approx(bound)
+        assert error > kl(q, p) - information + entropy(z) + 0.5  # no bound, as eq. 18 has it
+
+
 def test_at_the_optimum_of_ali_nothing_can_tell_the_pairs_apart():
     # x and z both normal, all maps linear: with b the decoder and a the encoder, pairs (x, a x)
     # and (b z, z) have the same distribution if and only if |b| is the deviation of x and a = 1 / b
@@ -301,16 +332,15 @@ def test_cycles_of_alice():
         assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_l2_cycle_lowers_the_reconstruction_error():
+@pytest.mark.parametrize("cycle", ["l2", "adversarial"])
+def test_cycles_lower_the_reconstruction_error(cycle):
     X = normal(400, 2) @ normal(2, 6, seed=1)
     options = QUICK | {"n_components": 2, "max_epochs": 20, "learning_rate": 2e-3}
-    errors = [
-        reconstruction_error(
-            X, ALITransformer(**options, mi_weight=0, cycle=cycle).fit(X).reconstruct(X)
-        )
-        for cycle in (None, "l2")
-    ]
-    assert errors[1] < 0.6 * errors[0]
+    plain, held = (
+        ALITransformer(**options, mi_weight=0, cycle=kind).fit(X) for kind in (None, cycle)
+    )
+    plain, held = (reconstruction_error(X, ali.reconstruct(X)) for ali in (plain, held))
+    assert held < 0.6 * plain
 
 
 def test_information_raises_what_the_samples_tell_of_the_code():
@@ -338,7 +368,7 @@ def test_losses_of_prior_matching():
     objective = fitted.objective_
     draws = torch.Generator().manual_seed(0)
     data = objective.encoder(X)
-    generated = objective.encoder(objective.model["generator"](torch.randn(50, 3, generator=draws)))
+    generated = objective.encoder(fitted.generator_(torch.randn(50, 3, generator=draws)))
     loss = objective(X, player="model")["loss"].item()
     assert loss == pytest.approx((generated.mean().item() - 1.5) ** 2, rel=1e-4)
     terms = objective(X, player="encoder")
@@ -374,10 +404,23 @@ def test_encoder_is_matched_to_the_two_targets():
         learning_rate=2e-3,
         max_epochs=30,
         random_state=0,
-    ).fit(normal(1000, 1))
+    )
+    with pytest.warns(ConvergenceWarning, match="took no step"):
+        model.fit(normal(1000, 1))
     row = model.history_[-1]
     assert row["train_data_mean"] == pytest.approx(3, abs=1)
     assert row["train_mean"] == pytest.approx(-3, abs=1)
+
+
+def test_a_generator_without_a_step_is_told_of():
+    X = normal(64, 4)  # 4 batches
+    model = clone(MATCHING).set_params(n_encoder=5)
+    with pytest.warns(ConvergenceWarning, match=r"every n_encoder=5 batches, and there were 4"):
+        model.partial_fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model.partial_fit(X)
+        clone(model).set_params(n_encoder=4).partial_fit(X)
 
 
 def ring(n_samples, seed):
@@ -412,26 +455,62 @@ def test_convolutional_networks_take_any_size(shape):
     assert make_gan_encoder(shape, 7, width=2)(x).y.shape == (2, 7)
 
 
-def test_sizes_are_those_of_the_tables():
-    # MINE, Tables 4 to 8
-    def sizes(network, kind):
-        return [tuple(m.weight.shape) for m in network.modules() if isinstance(m, kind)]
+def sizes(network, kind):
+    return [tuple(m.weight.shape) for m in network.modules() if isinstance(m, kind)]
 
-    generator = make_generator(100, (3, 28, 28), last_side=2)
+
+def channels(network, kind=nn.Conv2d):
+    return [shape[0] for shape in sizes(network, kind)]
+
+
+def activations(network):
+    return {type(m) for m in network.modules() if type(m) in (nn.ELU, nn.LeakyReLU, nn.ReLU)}
+
+
+def objective_of(model, shape):
+    return clone(model).set_params(width=64)._make_objective(shape)
+
+
+def test_sizes_are_those_of_the_tables_of_stacked_digits():
+    # MINE, Tables 4 to 6
+    objective = objective_of(clone(GAN).set_params(n_components=100), (3, 28, 28))
+    generator = objective.model["generator"]
     assert sizes(generator, nn.Linear) == [(2 * 2 * 512, 100)]
     assert [s[:2] for s in sizes(generator, nn.ConvTranspose2d)] == [
         (512, 256), (256, 128), (128, 64), (64, 3),
     ]  # fmt: skip
-    discriminator = ConvolutionalScore((3, 28, 28), n_dense=0, last_side=2)
-    assert [s[0] for s in sizes(discriminator, nn.Conv2d)] == [64, 128, 256, 512]
-    assert sizes(discriminator, nn.Linear) == [(1, 2 * 2 * 512)]
-    critic = ConvolutionalScore((3, 28, 28), 100, width=16, batch_norm=False, activation="elu")
-    assert [s[0] for s in sizes(critic, nn.Conv2d)] == [16, 32, 64]
+    assert activations(generator) == {nn.ReLU}
+    assert channels(objective.discriminator) == [64, 128, 256, 512]
+    assert sizes(objective.discriminator, nn.Linear) == [(1, 2 * 2 * 512)]
+    critic = objective.critic
+    assert channels(critic) == [16, 32, 64] and activations(critic) == {nn.ELU}
     biases = [(16, 100), (32, 100), (64, 100), (1024, 100)]
     assert [s for s in sizes(critic, nn.Linear) if s[1] == 100] == biases
-    assert sizes(make_gan_encoder((1, 28, 28), 128), nn.Conv2d)[-1] == (256, 256, 4, 4)
-    decoder = make_generator(128, (1, 28, 28), last_side=4)
-    assert sizes(decoder, nn.Linear) == [(4 * 4 * 256, 128)]
+    assert (1024, 4 * 4 * 64) in sizes(critic, nn.Linear) and not sizes(critic, nn.BatchNorm2d)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_codes", "maps"),
+    [((1, 28, 28), 128, [64, 128, 256]), ((3, 64, 64), 256, [64, 128, 256, 512])],
+    ids=["Tables 7 to 9", "Tables 11 to 14"],
+)
+def test_sizes_are_those_of_the_tables_of_ali(shape, n_codes, maps):
+    ali = clone(ALI).set_params(n_components=n_codes, stochastic=False)
+    objective, last = objective_of(ali, shape), maps[-1]
+    encoder, decoder = objective.model["encoder"], objective.model["generator"]
+    assert channels(encoder) == [*maps, last]
+    assert sizes(encoder, nn.Conv2d)[-1] == (last, last, 4, 4)
+    assert sizes(encoder, nn.Linear) == [(n_codes, last)]
+    assert sizes(decoder, nn.Linear) == [(4 * 4 * last, n_codes)]
+    assert [s[1] for s in sizes(decoder, nn.ConvTranspose2d)] == [*maps[-2::-1], shape[0]]
+    assert activations(encoder) == activations(decoder) == {nn.ReLU}
+    score = objective.discriminator["pairs"]
+    assert channels(score) == maps and activations(score) == {nn.LeakyReLU}
+    dense = [(1024, 4 * 4 * last), (1, 1024), (1024, n_codes)]  # the last two parts as one layer
+    assert sizes(score, nn.Linear) == dense
+    critic = objective.critic  # of Table 14; Table 10 has four times the channels
+    assert channels(critic) == [n // 4 for n in maps] and activations(critic) == {nn.ELU}
+    assert (1, 4 * 4 * last // 4) in sizes(critic, nn.Linear)
 
 
 def test_code_is_a_dynamic_bias_of_each_channel():
@@ -477,9 +556,63 @@ def test_averages_of_the_steps(model, monkeypatch):
     assert len(steps) >= 4 and any("running_var" in name for name in names)
     for name in names:
         assert torch.allclose(weights[name].double(), expected[f"generator.{name}"], atol=1e-5)
+    for name, value in plain.objective_.model.state_dict().items():
+        assert torch.equal(steps[-1][name], value), name  # of the last step
     assert not np.array_equal(*(m.sample(5, random_state=0) for m in (plain, averaged)))
     with pytest.raises(ValueError, match=r"averaging was 0\.8"):
         averaged.set_params(averaging=0.5).partial_fit(X)
+
+
+def test_evaluation_is_of_the_networks_that_are_used():
+    X = normal(64, 4)
+    slow = {"averaging": 0.999, "learning_rate": 1e-2, "batch_size": 64, "max_epochs": 20}
+    gan = clone(GAN).set_params(**slow).fit(X)
+    latents = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))  # evaluation's draws
+    real = torch.from_numpy((X - gan.location_) / gan.scale_).float()
+    score = gan.objective_.discriminator
+    divergences = [
+        2 * math.log(2) + jsd(score(real), score(generator(latents))).item()
+        for generator in (gan.generator_, gan.objective_.model["generator"])
+    ]
+    assert abs(divergences[0] - divergences[1]) > 0.01
+    assert gan.evaluate(X)["divergence"] == pytest.approx(divergences[0], abs=1e-5)
+    bigan = clone(BIGAN).set_params(**slow).fit(X)
+    squares = ((X - bigan.reconstruct(X)) / bigan.scale_) ** 2
+    assert bigan.evaluate(X)["error"] == pytest.approx(squares.mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("model", [GAN, ALI, BIGAN], ids=["gan", "ali", "bigan"])
+def test_one_step_is_averaged_at_once(model):
+    X = normal(16, 4)
+    plain, averaged = (
+        clone(model).set_params(averaging=decay).partial_fit(X) for decay in (0, 0.99)
+    )
+    assert np.array_equal(plain.sample(5, random_state=0), averaged.sample(5, random_state=0))
+
+
+def test_copies_know_what_they_were_built_with(tmp_path):
+    X, path = normal(64, 4), tmp_path / "model.safetensors"
+    gan = clone(GAN).fit(X)
+    gan.save(path)
+    for copied in (MIGAN.load(path), pickle.loads(pickle.dumps(gan))):
+        with pytest.raises(ValueError, match=r"mi_weight was 1\.0 when the networks were built"):
+            copied.set_params(mi_weight=5).partial_fit(X)
+        assert copied.set_params(mi_weight=1.0).partial_fit(X).n_iter_ == 3
+    samples = gan.sample(5, random_state=0)
+    gan.set_params(mi_weight=0, hidden_layer_sizes=(4,)).save(path)
+    loaded = MIGAN.load(path)
+    assert loaded.mi_weight == 0 and np.array_equal(loaded.sample(5, random_state=0), samples)
+    with pytest.raises(ValueError, match=r"is now \(4,\)"):
+        loaded.partial_fit(X)
+
+
+@each
+def test_averages_go_on_from_a_file(model, tmp_path):
+    X = normal(160, 4)
+    fitted = clone(model).fit(X)
+    fitted.save(tmp_path / "model.safetensors")
+    loaded = type(model).load(tmp_path / "model.safetensors")
+    assert loaded.objective_.average.n_steps == fitted.objective_.average.n_steps > 0
 
 
 # ----------------------------------------------------------------- scikit-learn's ways
@@ -530,6 +663,16 @@ def test_training_goes_on(model):
     assert [row["epoch"] for row in parts.history_] == [1, 2, 3]
 
 
+def test_training_goes_on_with_other_decay_rates():
+    X = normal(64, 4)
+    kept, changed = clone(GAN).fit(X), clone(GAN).fit(X).set_params(betas=[0.0, 0.9])
+    for gan in (kept, changed):
+        gan.partial_fit(X)
+    for state in changed._training_state["optimizers"].values():
+        assert all(tuple(group["betas"]) == (0.0, 0.9) for group in state["param_groups"])
+    assert not np.array_equal(*(gan.sample(5, random_state=0) for gan in (kept, changed)))
+
+
 @pytest.mark.parametrize("model", [ALI, BIGAN], ids=["ali", "bigan"])
 def test_codes_and_what_is_decoded(model, digits):
     fitted = clone(model).fit(digits)
@@ -547,6 +690,7 @@ def test_bigan_is_a_preset_of_ali():
     X = normal(64, 4)
     ali = clone(ALI).set_params(mi_weight=0, stochastic=False).fit(X)
     bigan = clone(BIGAN).fit(X)
+    assert ali._prior_weight == bigan._prior_weight == 0
     assert np.array_equal(ali.transform(X), bigan.transform(X))
 
 
@@ -619,6 +763,7 @@ def test_in_a_grid_search():
         (GAN, {}, np.ones((40, 5, 5)) + normal(40, 5, 5), "at least 8 x 8 pixels, got 5 x 5"),
         (GAN, {}, np.array([[np.nan, 1.0]] * 20), "NaN"),
         (GAN, {"betas": (1.0, 0.9)}, normal(40, 4), "betas"),
+        (GAN, {"betas": (0.5, None)}, normal(40, 4), r"betas=\(0\.5, None\) must be two numbers"),
         (GAN, {"averaging": 1.0}, normal(40, 4), "averaging"),
         (ALI, {"cycle_weight": 0.0}, normal(40, 4), "cycle_weight"),
         (ALI, {"encoder": nn.Linear(4, 3)}, normal(40, 4), "needs 6 columns"),
@@ -645,6 +790,29 @@ def test_a_diverging_adversary_is_an_error(model):
     with pytest.raises(NonFiniteLossError, match="learning_rate"):
         wild.fit(normal(64, 4))
     assert not hasattr(wild, "objective_")
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        (GAN, {"mi_weight", "bound"}),
+        (clone(GAN).set_params(adaptive_clipping=False, bound="jsd"), {"mi_weight", "adaptive"}),
+        (clone(ALI).set_params(mi_weight=0), set()),
+        (BIGAN, set()),
+        (MATCHING, {"penalty"}),
+    ],
+    ids=["gan", "unclipped", "ali", "bigan", "matching"],
+)
+def test_advice_is_of_what_there_is(model, named):
+    words = {"mi_weight", "bound", "adaptive", "penalty"}
+    assert "learning_rate" in model._advice
+    assert {word for word in words if word in model._advice} == named
+
+
+@each
+def test_warnings_of_fit_are_documented(model):
+    warns = type(model).fit.__doc__.split("Warns")[1]
+    assert "patience" not in warns and "batch_size" in warns and "no step" in warns
 
 
 def test_players_that_run_away_are_warned_of():

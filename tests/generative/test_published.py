@@ -1,5 +1,6 @@
 """Adversarial models at the budgets of docs/benchmarks.rst: what MINE and eta-DV show of them."""
 
+import math
 import os
 import runpy
 from pathlib import Path
@@ -37,7 +38,11 @@ def test_information_keeps_the_modes(bench):
 def test_information_lowers_the_error_of_ali(bench):
     rows = last_rows(bench["ali"], ["ALI", "ALI + MINE"], range(3), 1000)
     assert (rows["error"]["ALI + MINE"] / rows["error"]["ALI"]).median() < 0.75
-    assert (rows["wide"]["ALI + MINE"] == 25).all()
+    # all modes, as a uniform cloud has them too, but more samples near them than of a cloud
+    cloud = 25 * math.pi * 0.15**2 / 10**2
+    near = rows["near"]
+    assert (rows["wide"]["ALI + MINE"] == 25).all() and (near["ALI + MINE"] > cloud).all()
+    assert near["ALI + MINE"].median() >= near["ALI"].median()
 
 
 @needs_mnist
