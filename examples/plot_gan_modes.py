@@ -71,8 +71,8 @@ for row, (name, ((X, _, modes), radius, limit)) in zip(axes, data.items(), stric
 plt.show()
 
 # %%
-# The plain GAN keeps to the corners of the grid and hits 16 modes. With MINE and eta-MINE samples
-# are spread over the whole grid, and hit 22 and 25. None has found how narrow the modes are: at
-# most 6% of the samples are near one, so that many of these hits are strays. No model follows the
-# inner turn of the spiral yet; there information puts samples inside, which counts as covering it,
-# and takes some from the outer turn. This is one seed.
+# The plain GAN keeps to the border of the grid, and its strays hit 22 modes. With MINE and eta-MINE
+# samples are spread over the whole grid, and hit 23 and 25. None has found how narrow the modes
+# are: a tenth of the samples or less is near one, so that many of these hits are strays. No model
+# follows the inner turn of the spiral yet; there information puts samples inside, which counts as
+# covering it, and takes some from the outer turn. This is one seed.
