@@ -112,8 +112,9 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         Steps of the critic on each batch.
     n_train_draws : int, default=12
         Draws of the codes of each row that a step of the encoder is the mean over, where there is
-        a critic. Every second noise is minus the one before, so that most of the noise of the
-        gradient cancels: with one draw the encoder is driven about, and learns less at every beta.
+        a critic. Every second noise is minus the one before, so that the noise cancels in the
+        gradient of Gaussian means: with one draw the encoder is driven about, and learns less at
+        every beta. With ``bound="infonce"`` the memory of a step grows with it.
     n_draws : int, default=12
         Draws of the noise that predictions average over.
     image_shape : tuple of int or None, default=None
@@ -177,8 +178,9 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     Notes
     -----
     The published sizes, for MNIST: ``hidden_layer_sizes=(1024, 1024)``, ``n_components=256``,
-    ``critic_hidden=(512, 512)``, ``critic_noise=(0.3, 0.5)`` and ``n_critic=1`` ([1]_, Table 15),
-    both learning rates 1e-4, ``betas=(0.5, 0.999)``, ``averaging=0.999`` and 200 epochs.
+    ``critic_hidden=(512, 512)``, ``critic_noise=(0.3, 0.5)``, ``n_critic=1`` ([1]_, Table 15),
+    ``n_train_draws=1``, both learning rates 1e-4, ``betas=(0.5, 0.999)``, ``averaging=0.999`` and
+    200 epochs; the published critic sees x.
 
     Information is the same at every scale of the codes. Were it free, the cross-entropy would
     drive Gaussian means out of their noise, which would be no noise then. So their variances over
@@ -409,6 +411,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         )
 
     def _train(self, rows, codes, *, go_on, epochs):
+        if go_on:
+            self.objective_.n_draws = self.n_train_draws
         try:
             super()._train(rows, codes, go_on=go_on, epochs=epochs)
         except KeyboardInterrupt:
@@ -437,17 +441,18 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         return {"averaging": self.averaging}
 
     def _make_objective(self, shape):
+        gaussian = self.encoder_noise == "gaussian"
         encoder = NoisyEncoder(
             self._make_encoder(shape),
             self.encoder_noise,
             self.n_components,
             self.noise_std,
             limited=self.bound != "vib",
+            n_passes=self.n_train_draws if self._has_critic and not gaussian else 1,
         )
         head = nn.Linear(self.n_components, len(self.classes_))
         critic = None
         if self._has_critic:
-            gaussian = self.encoder_noise == "gaussian"
             scores = StatisticsNetwork(
                 self.n_components + (self.n_components if gaussian else math.prod(shape)),
                 self.n_components,
@@ -638,8 +643,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         -------
         dict
             Each term of ``history_``, in nats per row: ``"loss"``, what training descends,
-            ``"cross_entropy"`` with one draw of the noise for each row and, with ``beta`` above
-            0, ``"information"``.
+            ``"cross_entropy"`` and, with ``beta`` above 0, ``"information"``: means over
+            ``n_train_draws`` draws of the noise of each row where there is a critic, else of one.
         """
         check_is_fitted(self)
         rows, y = self._validate(X, reset=False), column_or_1d(y, warn=True)
@@ -669,6 +674,8 @@ class NoisyEncoder(nn.Module):
         Whether the variances of codes, or of the means of Gaussian ones, are fixed, as in a channel
         of limited power. It costs no information, and without it nothing but a prior keeps the
         means from growing out of the noise.
+    n_passes : int
+        How often a batch goes through the encoder in a step.
     """
 
     def __init__(
@@ -679,11 +686,15 @@ class NoisyEncoder(nn.Module):
         noise_std: float,
         *,
         limited: bool = False,
+        n_passes: int = 1,
     ):
         super().__init__()
         self.encoder, self.kind = encoder, kind
         self.n_components, self.noise_std = n_components, noise_std
-        self.standardize = nn.BatchNorm1d(n_components, affine=False) if limited else None
+        self.standardize = None
+        if limited:
+            momentum = 1 - 0.9 ** (1 / n_passes)  # a batch weighs as much however often it passes
+            self.standardize = nn.BatchNorm1d(n_components, affine=False, momentum=momentum)
         self.deviation = max(1.0, math.sqrt(POWER / n_components))
 
     def limit(self, codes: Tensor) -> Tensor:

@@ -566,6 +566,8 @@ def test_classes_of_later_rows():
     assert parts.class_prior_.tolist() == [0.5, 0.5, 0.0]
     with pytest.raises(ValueError, match=r"y holds \[3\], but the classes are \[0, 1, 2\]"):
         parts.partial_fit(X, y + 1)
+    parts.set_params(n_train_draws=5).partial_fit(X, y)
+    assert parts.objective_.n_draws == 5
     with pytest.raises(ValueError, match=r"classes=\[0, 1\] are not those of the first call"):
         parts.partial_fit(X, y, classes=[0, 1])
     assert parts.predict_proba(X).shape == (60, 3)  # bad labels do not cost the networks

@@ -47,6 +47,7 @@ FREE_PARAMETERS = {
     "n_discriminator",
     "n_encoder",
     "n_importance_samples",
+    "n_train_draws",
     "patience",
     "precision",
     "random_state",

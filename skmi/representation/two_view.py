@@ -1,6 +1,7 @@
 """Two-view InfoMax: representations of two views that tell as much as possible of one another."""
 
 import copy
+import hashlib
 import math
 from collections.abc import Sequence
 from itertools import combinations
@@ -720,7 +721,8 @@ def _warn_of_shared_columns(arrays: list[np.ndarray]) -> None:
     for number, array in enumerate(arrays, start=1):
         columns = _flat(array[:ROWS_THAT_TELL_COLUMNS]).T.astype(np.float32)
         for position, column in enumerate(columns):
-            owner, first = owners.setdefault(column.tobytes(), (number, position))
+            key = hashlib.blake2b(column.tobytes(), digest_size=16).digest()
+            owner, first = owners.setdefault(key, (number, position))
             if owner != number and len(np.unique(column)) >= VALUES_THAT_TELL_COLUMNS:
                 warn(
                     f"The views overlap: column {position} of view {number} is column {first} of "
