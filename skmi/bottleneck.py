@@ -32,6 +32,7 @@ from skmi.representation._objective import (
     InformationCritic,
     Objective,
     gaussian_noise,
+    mirrored,
     warn_of_small_batches,
 )
 from skmi.training import ETA_LEARNING_RATE, Player, count_batches
@@ -735,8 +736,7 @@ class NoisyEncoder(nn.Module):
         posterior alone. Others may depend on all of it, and how is easier to see beside the code
         without noise.
         """
-        noises = [self.noise(x, generator) for _ in range(math.ceil(n_draws / 2))]
-        noises = [sign * noise for noise in noises for sign in (1, -1)][:n_draws]
+        noises = mirrored(lambda: self.noise(x, generator), n_draws)
         if self.kind == "gaussian":
             mean, std = self.posterior(x)
             return [mean + std * noise for noise in noises], torch.cat([mean, std], dim=1).detach()

@@ -1,6 +1,7 @@
 """What networks are trained for: draws, information, and a prior that an adversary guards."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ __all__ = [
     "Objective",
     "full_precision",
     "gaussian_noise",
+    "mirrored",
     "warn_of_small_batches",
 ]
 
@@ -172,6 +174,12 @@ class EncoderObjective(Objective):
 def gaussian_noise(like: Tensor, generator) -> Tensor:
     """Standard normal draws of the shape of a tensor."""
     return torch.randn(like.shape, generator=generator, device=like.device)
+
+
+def mirrored(draw: Callable[[], Tensor], n_draws: int) -> list[Tensor]:
+    """Several draws of noise, every second of which is minus the one before."""
+    noises = [draw() for _ in range(math.ceil(n_draws / 2))]
+    return [sign * noise for noise in noises for sign in (1, -1)][:n_draws]
 
 
 def warn_of_small_batches(batch_size: int, n_rows: int, weight: str, without: str) -> None:

@@ -1,5 +1,7 @@
 """The objective of variational autoencoders."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,7 @@ from skmi.representation._objective import (
     Objective,
     full_precision,
     gaussian_noise,
+    mirrored,
 )
 from skmi.representation._priors import maximum_mean_discrepancy
 
@@ -40,6 +43,11 @@ class VAEObjective(Objective):
         Climbs its bound, and the encoder with it; None if ``alpha`` is 0.
     alpha, beta, mmd : float
         Weights of the information, of the divergence from the prior and of the discrepancy.
+    of_posteriors : bool
+        Whether the critic is told the posteriors of rows in place of the rows.
+    n_draws : int
+        Draws of the code of each row that the information is the mean over. The decoder has the
+        first.
     """
 
     def __init__(
@@ -50,26 +58,38 @@ class VAEObjective(Objective):
         alpha: float,
         beta: float,
         mmd: float,
+        of_posteriors: bool = False,
+        n_draws: int = 1,
     ):
         super().__init__()
         self.model, self.critic = model, critic
         self.alpha, self.beta, self.mmd = alpha, beta, mmd
+        self.of_posteriors, self.n_draws = of_posteriors, n_draws
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         generator = self._draws(x)
-        if player == "critic":  # after the autoencoder's step, on the codes of that step
-            value, _ = self.critic(x.flatten(1), self._last, generator)
+        if player == "critic":  # after the autoencoder's step, on the codes of that step, in turn
+            known, codes = self._last
+            value, _ = self.critic(known, next(codes), generator)
             return {"loss": -value}
         mean, std = split_posterior(self.model["encoder"](x).y)
-        z = mean + std * gaussian_noise(mean, generator)
+        noises = mirrored(lambda: gaussian_noise(mean, generator), self.n_draws)
+        codes = [mean + std * noise for noise in noises]
+        z = codes[0]
         log_likelihood = self._log_likelihood(x, z).mean()
         kl = kl_to_standard_normal(mean, std).mean()
         loss = self.beta * kl - log_likelihood
         terms = {"log_likelihood": log_likelihood, "kl": kl}
         if self.alpha:
-            value, terms["information"] = self.critic(x.flatten(1), z, generator)
+            known = x.flatten(1)
+            if self.of_posteriors:
+                known = torch.cat([mean, std.log()], dim=1).detach()
+            found = [self.critic(known, z, generator) for z in codes]
+            value, terms["information"] = (
+                torch.stack(parts).mean() for parts in zip(*found, strict=True)
+            )
             loss = loss - self.alpha * value
-            self._last = z.detach()
+            self._last = known, itertools.cycle([z.detach() for z in codes])
         if self.mmd:
             terms["mmd"] = maximum_mean_discrepancy(z, gaussian_noise(z, generator))
             loss = loss + self.mmd * terms["mmd"]

@@ -101,8 +101,15 @@ class InfoMaxVAETransformer(BaseRepresentation):
         every layer of ``"pixelcnn"``.
     critic_hidden : tuple of int, default=(256, 256)
         Hidden layers of the critic.
+    critic_input : {"data", "posterior"}, default="data"
+        What the critic is told of a row beside its code: the row, as in the paper, or the means
+        and log deviations of its posterior. Both have the same information about the code, and
+        the second are easier to read.
     n_critic : int, default=1
         Steps of the critic on each batch.
+    n_critic_draws : int, default=1
+        Draws of the code of each row that the information is the mean over, in pairs of opposite
+        noise. The decoder takes one of them. More make the gradient of the encoder steadier.
     feature_layer : {"global", "fc", "conv"}, default="global"
         What `transform` returns: the means of the posterior, the last hidden layer, or the last
         map, flattened.
@@ -203,6 +210,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
         "hidden_layer_sizes": ["array-like"],
         "decoder_hidden_layer_sizes": [None, "array-like"],
         "critic_hidden": ["array-like"],
+        "critic_input": [StrOptions({"data", "posterior"})],
+        "n_critic_draws": [Interval(Integral, 1, None, closed="left")],
         "n_critic": [Interval(Integral, 1, None, closed="left")],
         "critic_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
@@ -223,7 +232,9 @@ class InfoMaxVAETransformer(BaseRepresentation):
         decoder_hidden_layer_sizes=None,
         encoder_width=32,
         critic_hidden=(256, 256),
+        critic_input="data",
         n_critic=1,
+        n_critic_draws=1,
         feature_layer="global",
         image_shape=None,
         n_importance_samples=64,
@@ -254,7 +265,9 @@ class InfoMaxVAETransformer(BaseRepresentation):
         self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
         self.encoder_width = encoder_width
         self.critic_hidden = critic_hidden
+        self.critic_input = critic_input
         self.n_critic = n_critic
+        self.n_critic_draws = n_critic_draws
         self.feature_layer = feature_layer
         self.image_shape = image_shape
         self.n_importance_samples = n_importance_samples
@@ -328,13 +341,21 @@ class InfoMaxVAETransformer(BaseRepresentation):
         if self.alpha:
             scores = make_critic(
                 "concat",
-                math.prod(shape),
+                2 * self.n_components if self.critic_input == "posterior" else math.prod(shape),
                 self.n_components,
                 hidden_layer_sizes=check_widths("critic_hidden", self.critic_hidden),
                 activation="relu",
             )
             critic = InformationCritic(scores, get_bound(DIVERGENCES[self.divergence]))
-        return VAEObjective(model, critic, alpha=self.alpha, beta=self.beta, mmd=self.mmd)
+        return VAEObjective(
+            model,
+            critic,
+            alpha=self.alpha,
+            beta=self.beta,
+            mmd=self.mmd,
+            of_posteriors=self.critic_input == "posterior",
+            n_draws=self.n_critic_draws if self.alpha else 1,
+        )
 
     def _make_encoder(self, shape):
         def make():

@@ -53,6 +53,7 @@ class VAETransformer(InfoMaxVAETransformer):
 
     # what the family's other members set
     alpha, beta, divergence, mmd = 0.0, 1.0, "kl", 0.0
+    critic_input, n_critic_draws = "data", 1
 
     def __init__(
         self,
@@ -158,6 +159,7 @@ class BetaVAETransformer(InfoMaxVAETransformer):
 
     # what the family's other members set
     alpha, divergence, mmd = 0.0, "kl", 0.0
+    critic_input, n_critic_draws = "data", 1
 
     def __init__(
         self,
@@ -269,6 +271,7 @@ class InfoVAETransformer(InfoMaxVAETransformer):
 
     # what the family's other members set
     alpha, divergence = 0.0, "kl"
+    critic_input, n_critic_draws = "data", 1
 
     def __init__(
         self,

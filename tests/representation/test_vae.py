@@ -90,7 +90,7 @@ def test_without_information_it_is_the_vae_bit_for_bit(digits):
     plain = VAETransformer(**QUICK).fit(X)
     weights = plain.objective_.model.state_dict()
     for same in (
-        InfoMaxVAETransformer(**QUICK, alpha=0.0),
+        InfoMaxVAETransformer(**QUICK, alpha=0.0, critic_input="posterior", n_critic_draws=8),
         BetaVAETransformer(**QUICK, beta=1.0),
         InfoVAETransformer(**QUICK, beta=1.0, mmd=0.0),
     ):
@@ -161,6 +161,57 @@ def test_the_critic_and_the_autoencoder_have_steps_of_their_own(digits):
     loss.backward()  # does not reach the encoder
     assert all(p.grad is None for p in objective.model.parameters())
     assert all(p.grad is not None for p in objective.critic.parameters())
+
+
+def test_what_a_critic_of_posteriors_is_told(digits):
+    options = {"critic_input": "posterior", "n_critic_draws": 4, "batch_size": 50}
+    vae = clone(FAMILY[0]).set_params(**options).fit(digits[0][:100])
+    objective, x = vae.objective_, torch.from_numpy(digits[0][:50, None])
+    told, forward = [], objective.critic.forward
+
+    def record(*inputs):
+        told.append(inputs)
+        return forward(*inputs)
+
+    objective.critic.forward = record
+    information = objective(x, player="model")["information"]
+    means, stds = map(torch.from_numpy, vae.posterior(digits[0][:50]))
+    posterior = torch.cat([means, stds.log()], dim=1)
+    codes = torch.stack([z for _, z, _ in told])
+    assert len(codes) == 4
+    for known, _, _ in told:  # the encoder has no other way to the critic than its codes
+        assert not known.requires_grad
+        torch.testing.assert_close(known, posterior, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(codes.unflatten(0, (2, 2)).mean(1), means.expand(2, -1, -1))
+    noise = (codes - means) / stds  # of the first pair, of the first draw that evaluation makes
+    expected = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(noise[0], expected, atol=1e-4, rtol=1e-4)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(2):  # after the two draws of noise
+        torch.randn(50, 3, generator=generator)
+    values = [forward(posterior, z, generator)[1] for z in codes]
+    assert information.item() == pytest.approx(torch.stack(values).mean().item(), abs=1e-5)
+    with torch.no_grad():  # the critic steps on the draws in turn, and goes round
+        for i in range(5):
+            objective(x, player="critic")
+            assert torch.equal(told[-1][1], codes[i % 4])
+
+
+def test_further_draws_steady_the_gradient_of_the_encoder(digits):
+    vae = clone(FAMILY[0]).set_params(critic_input="posterior", alpha=50.0, max_epochs=20)
+    objective = vae.fit(digits[0][:500]).objective_.train()
+    x = torch.from_numpy(digits[0][:100, None])
+    bias = objective.model["encoder"].output.bias
+
+    def variance(n_draws):
+        objective.n_draws, gradients = n_draws, []
+        for seed in range(40):
+            objective.generator = torch.Generator().manual_seed(seed)
+            information = objective(x, player="model")["information"]
+            gradients.append(torch.autograd.grad(information, bias)[0])
+        return torch.stack(gradients).var(0).sum().item()
+
+    assert variance(8) < variance(1) / 3
 
 
 def test_terms_have_their_weights(digits):
