@@ -78,7 +78,7 @@ def encode(value, arrays: dict[str, torch.Tensor], where: str):
 
 
 def describe(estimator, arrays: dict[str, torch.Tensor], where: str = "") -> dict:
-    """Class, parameters and, where it is fitted, the fitted attributes of an estimator."""
+    """Class, parameters, `set_output` and, if there are any, fitted attributes of an estimator."""
     where = f"{where}." if where else ""
     fitted = {
         name: value
@@ -89,6 +89,7 @@ def describe(estimator, arrays: dict[str, torch.Tensor], where: str = "") -> dic
     return {
         "class": type(estimator).__name__,
         "parameters": encode(estimator.get_params(deep=False), arrays, f"{where}parameters"),
+        "output": getattr(estimator, "_sklearn_output_config", {}),
         "fitted": encode(fitted, arrays, f"{where}fitted"),
     }
 
@@ -96,6 +97,8 @@ def describe(estimator, arrays: dict[str, torch.Tensor], where: str = "") -> dic
 def build(cls, header: dict, arrays):
     """The inverse of `describe`."""
     estimator = cls(**decode(header["parameters"], arrays))
+    if header.get("output"):
+        estimator.set_output(**header["output"])
     fitted = decode(header["fitted"], arrays)
     if fitted is not None:
         estimator.__setstate__(estimator._fitted_from_tree(fitted))

@@ -46,7 +46,7 @@ class JigsawTransformer(BaseRepresentation):
         What is climbed. The expectation over the product of the margins is over all
         permutations of the set, for each shuffled image.
     n_permutations : int, default=100
-        Size of the set, whose permutations are far apart; at most all there are.
+        Size of the set, whose permutations are far apart: from 2 to 1000, at most all there are.
     n_shuffles : int, default=16
         Permutations of each image in a batch. They share the encoder's work.
     tile_crop : float, default=0.75

@@ -519,6 +519,15 @@ def test_pickle_and_save(digits, tmp_path):
         assert other.score(X) == pytest.approx(dim.score(X), abs=1e-6)
 
 
+def test_the_kind_of_output_is_saved(digits, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    X, _ = digits
+    dim = DIMTransformer(image_shape=(8, 8), **QUICK).set_output(transform="pandas").fit(X)
+    dim.save(tmp_path / "dim.safetensors")
+    Z = DIMTransformer.load(tmp_path / "dim.safetensors").transform(X)
+    pandas.testing.assert_frame_equal(Z, dim.transform(X))
+
+
 def test_early_stopping_keeps_the_best(digits):
     X, _ = digits
     options = QUICK | {"max_epochs": 60, "patience": 2, "learning_rate": 1e-2, "averaging": 0.0}
