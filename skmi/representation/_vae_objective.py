@@ -45,6 +45,8 @@ class VAEObjective(Objective):
         Weights of the information, of the divergence from the prior and of the discrepancy.
     of_posteriors : bool
         Whether the critic is told the posteriors of rows in place of the rows.
+    noise : float
+        Standard deviation of what is added to the codes that the critic sees.
     n_draws : int
         Draws of the code of each row that the information is the mean over. The decoder has the
         first.
@@ -59,12 +61,13 @@ class VAEObjective(Objective):
         beta: float,
         mmd: float,
         of_posteriors: bool = False,
+        noise: float = 0.0,
         n_draws: int = 1,
     ):
         super().__init__()
         self.model, self.critic = model, critic
         self.alpha, self.beta, self.mmd = alpha, beta, mmd
-        self.of_posteriors, self.n_draws = of_posteriors, n_draws
+        self.of_posteriors, self.noise, self.n_draws = of_posteriors, noise, n_draws
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         generator = self._draws(x)
@@ -84,6 +87,8 @@ class VAEObjective(Objective):
             known = x.flatten(1)
             if self.of_posteriors:
                 known = torch.cat([mean, std.log()], dim=1).detach()
+            if self.noise:
+                codes = [z + self.noise * gaussian_noise(z, generator) for z in codes]
             found = [self.critic(known, z, generator) for z in codes]
             value, terms["information"] = (
                 torch.stack(parts).mean() for parts in zip(*found, strict=True)

@@ -211,6 +211,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         "decoder_hidden_layer_sizes": [None, "array-like"],
         "critic_hidden": ["array-like"],
         "critic_input": [StrOptions({"data", "posterior"})],
+        "critic_noise": [Interval(Real, 0, None, closed="left")],
         "n_critic_draws": [Interval(Integral, 1, None, closed="left")],
         "n_critic": [Interval(Integral, 1, None, closed="left")],
         "critic_learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -233,6 +234,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         encoder_width=32,
         critic_hidden=(256, 256),
         critic_input="data",
+        critic_noise=0.0,
         n_critic=1,
         n_critic_draws=1,
         feature_layer="global",
@@ -266,6 +268,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         self.encoder_width = encoder_width
         self.critic_hidden = critic_hidden
         self.critic_input = critic_input
+        self.critic_noise = critic_noise
         self.n_critic = n_critic
         self.n_critic_draws = n_critic_draws
         self.feature_layer = feature_layer
@@ -354,6 +357,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
             beta=self.beta,
             mmd=self.mmd,
             of_posteriors=self.critic_input == "posterior",
+            noise=self.critic_noise,
             n_draws=self.n_critic_draws if self.alpha else 1,
         )
 
