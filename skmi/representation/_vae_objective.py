@@ -1,6 +1,7 @@
 """The objective of variational autoencoders."""
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from skmi.representation._objective import (
 )
 from skmi.representation._priors import maximum_mean_discrepancy
 
-__all__ = ["VAEObjective", "is_autoregressive", "split_posterior"]
+__all__ = ["CriticView", "VAEObjective", "is_autoregressive", "split_posterior"]
 
 #: Largest logarithm of a posterior's standard deviation, either way.
 LARGEST_LOG_STD = 10.0
@@ -32,6 +33,38 @@ def split_posterior(y: Tensor) -> tuple[Tensor, Tensor]:
     return means, (LARGEST_LOG_STD * torch.tanh(log_stds / LARGEST_LOG_STD)).exp()
 
 
+class CriticView(nn.Module):
+    """What a critic sees of rows and of several draws of their codes.
+
+    Codes depend on a row by its posterior alone, so that either tells the same of them. Noise on
+    the codes lowers the information, and the more so the larger it is already: what is left to be
+    gained is where codes say little, not where the posterior is narrow. It is measured in
+    standard deviations of the codes, which gain nothing from growing, then.
+
+    Parameters
+    ----------
+    n_components : int
+        Width of the codes.
+    of_posteriors : bool
+        Whether the critic is told the posteriors of rows in place of the rows.
+    noise : float
+        Standard deviation of noise that is added to standardised codes; with 0 they are as they
+        are.
+    """
+
+    def __init__(self, n_components: int, *, of_posteriors: bool, noise: float):
+        super().__init__()
+        self.of_posteriors, self.noise = of_posteriors, noise
+        self.standardize = nn.BatchNorm1d(n_components, affine=False) if noise else None
+
+    def forward(self, x, mean, std, codes, generator) -> tuple[Tensor, Sequence[Tensor]]:
+        known = torch.cat([mean, std.log()], dim=1).detach() if self.of_posteriors else x.flatten(1)
+        if not self.noise:
+            return known, codes
+        seen = self.standardize(torch.cat(codes))
+        return known, (seen + self.noise * gaussian_noise(seen, generator)).split(len(x))
+
+
 class VAEObjective(Objective):
     """Minus the evidence lower bound, the information and the discrepancy, with their weights.
 
@@ -43,10 +76,8 @@ class VAEObjective(Objective):
         Climbs its bound, and the encoder with it; None if ``alpha`` is 0.
     alpha, beta, mmd : float
         Weights of the information, of the divergence from the prior and of the discrepancy.
-    of_posteriors : bool
-        Whether the critic is told the posteriors of rows in place of the rows.
-    noise : float
-        Standard deviation of what is added to the codes that the critic sees.
+    view : CriticView or None
+        What the critic sees of rows and codes.
     n_draws : int
         Draws of the code of each row that the information is the mean over. The decoder has the
         first.
@@ -60,14 +91,13 @@ class VAEObjective(Objective):
         alpha: float,
         beta: float,
         mmd: float,
-        of_posteriors: bool = False,
-        noise: float = 0.0,
+        view: nn.Module | None = None,
         n_draws: int = 1,
     ):
         super().__init__()
         self.model, self.critic = model, critic
         self.alpha, self.beta, self.mmd = alpha, beta, mmd
-        self.of_posteriors, self.noise, self.n_draws = of_posteriors, noise, n_draws
+        self.view, self.n_draws = view, n_draws
 
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         generator = self._draws(x)
@@ -84,17 +114,13 @@ class VAEObjective(Objective):
         loss = self.beta * kl - log_likelihood
         terms = {"log_likelihood": log_likelihood, "kl": kl}
         if self.alpha:
-            known = x.flatten(1)
-            if self.of_posteriors:
-                known = torch.cat([mean, std.log()], dim=1).detach()
-            if self.noise:
-                codes = [z + self.noise * gaussian_noise(z, generator) for z in codes]
-            found = [self.critic(known, z, generator) for z in codes]
+            known, seen = self.view(x, mean, std, codes, generator)
+            found = [self.critic(known, code, generator) for code in seen]
             value, terms["information"] = (
                 torch.stack(parts).mean() for parts in zip(*found, strict=True)
             )
             loss = loss - self.alpha * value
-            self._last = known, itertools.cycle([z.detach() for z in codes])
+            self._last = known, itertools.cycle([code.detach() for code in seen])
         if self.mmd:
             terms["mmd"] = maximum_mean_discrepancy(z, gaussian_noise(z, generator))
             loss = loss + self.mmd * terms["mmd"]

@@ -27,6 +27,7 @@ from skmi.representation._base import (
 from skmi.representation._likelihoods import LIKELIHOODS
 from skmi.representation._objective import InformationCritic, warn_of_small_batches
 from skmi.representation._vae_objective import (
+    CriticView,
     VAEObjective,
     is_autoregressive,
     split_posterior,
@@ -105,6 +106,9 @@ class InfoMaxVAETransformer(BaseRepresentation):
         What the critic is told of a row beside its code: the row, as in the paper, or the means
         and log deviations of its posterior. Both have the same information about the code, and
         the second are easier to read.
+    critic_noise : float, default=0.0
+        Standard deviation of noise on the codes that the critic sees, which are standardised then
+        (see Notes). 0: it sees them as they are, as in the paper.
     n_critic : int, default=1
         Steps of the critic on each batch.
     n_critic_draws : int, default=1
@@ -340,11 +344,15 @@ class InfoMaxVAETransformer(BaseRepresentation):
                 "likelihood": LIKELIHOODS[self.likelihood_](),
             }
         )
-        critic = None
+        critic = view = None
         if self.alpha:
+            of_posteriors = self.critic_input == "posterior"
+            view = CriticView(
+                self.n_components, of_posteriors=of_posteriors, noise=self.critic_noise
+            )
             scores = make_critic(
                 "concat",
-                2 * self.n_components if self.critic_input == "posterior" else math.prod(shape),
+                2 * self.n_components if of_posteriors else math.prod(shape),
                 self.n_components,
                 hidden_layer_sizes=check_widths("critic_hidden", self.critic_hidden),
                 activation="relu",
@@ -356,8 +364,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
             alpha=self.alpha,
             beta=self.beta,
             mmd=self.mmd,
-            of_posteriors=self.critic_input == "posterior",
-            noise=self.critic_noise,
+            view=view,
             n_draws=self.n_critic_draws if self.alpha else 1,
         )
 
