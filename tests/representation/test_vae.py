@@ -34,7 +34,7 @@ from skmi.representation import (
 )
 from skmi.representation._objective import InformationCritic
 from skmi.representation._priors import maximum_mean_discrepancy
-from skmi.representation._vae_objective import VAEObjective
+from skmi.representation._vae_objective import CriticView, VAEObjective
 from skmi.representation.infomax_vae import DIVERGENCES
 
 QUICK = {
@@ -45,6 +45,7 @@ QUICK = {
     "n_importance_samples": 4,
     "random_state": 0,
 }
+PUBLISHED = {"critic_input": "data", "critic_noise": 0.0, "n_critic_draws": 1}
 FAMILY = [
     InfoMaxVAETransformer(**QUICK, critic_hidden=(8,)),
     VAETransformer(**QUICK),
@@ -164,7 +165,7 @@ def test_the_critic_and_the_autoencoder_have_steps_of_their_own(digits):
 
 
 def test_what_a_critic_of_posteriors_is_told(digits):
-    options = {"critic_input": "posterior", "n_critic_draws": 4, "batch_size": 50}
+    options = {"critic_noise": 0.0, "n_critic_draws": 4, "batch_size": 50}
     vae = clone(FAMILY[0]).set_params(**options).fit(digits[0][:100])
     objective, x = vae.objective_, torch.from_numpy(digits[0][:50, None])
     told, forward = [], objective.critic.forward
@@ -195,6 +196,60 @@ def test_what_a_critic_of_posteriors_is_told(digits):
         for i in range(5):
             objective(x, player="critic")
             assert torch.equal(told[-1][1], codes[i % 4])
+
+
+def test_what_the_published_critic_is_told(digits):
+    vae = clone(FAMILY[0]).set_params(**PUBLISHED, batch_size=50).fit(digits[0][:100])
+    objective, x = vae.objective_, torch.from_numpy(digits[0][:50, None])
+    objective(x, player="model")
+    known, codes = objective._last
+    means, stds = map(torch.from_numpy, vae.posterior(digits[0][:50]))
+    noise = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(known, x.flatten(1))
+    torch.testing.assert_close(next(codes), means + stds * noise, atol=1e-4, rtol=1e-4)
+    assert torch.equal(next(codes), next(codes))  # there is one draw
+
+
+@pytest.mark.parametrize("scale", [1.0, 50.0])
+@pytest.mark.parametrize("variance", [0.02, 0.9])  # of the posteriors
+def test_information_through_noise_has_its_closed_form(variance, scale):
+    # that of normal means and codes with the correlation r, -log(1 - r^2) / 2, whatever the scale
+    noise, generator = 2.5, torch.Generator().manual_seed(0)
+    mean = scale * math.sqrt(1 - variance) * torch.randn(200_000, 1, generator=generator)
+    std = torch.full_like(mean, scale * math.sqrt(variance))
+    draws = [mean + std * torch.randn(mean.shape, generator=generator) for _ in range(2)]
+    view = CriticView(1, of_posteriors=True, noise=noise)
+    known, seen = view(mean, mean, std, draws, generator)
+    torch.testing.assert_close(known, torch.cat([mean, std.log()], dim=1))
+    for codes in seen:
+        assert codes.var().item() == pytest.approx(1 + noise**2, rel=0.02)
+        r = torch.corrcoef(torch.cat([mean, codes], dim=1).T)[0, 1].item()
+        information = math.log((1 + noise**2) / (variance + noise**2)) / 2
+        assert -math.log(1 - r**2) / 2 == pytest.approx(information, abs=0.003)
+
+
+def test_silent_columns_come_into_use_at_little_cost():
+    # six latent columns for three factors: the plain autoencoder leaves some of them out
+    X = normal(3000, 3) @ normal(3, 8, seed=1) + 0.3 * normal(3000, 8, seed=2)
+    train, test = X[:2000], X[2000:]
+    options = {"hidden_layer_sizes": (32,), "max_epochs": 40, "learning_rate": 3e-3}
+    critic = {"critic_hidden": (64,), "critic_learning_rate": 1e-3}
+    plain, infomax, published = (
+        vae.set_params(random_state=0, **options).fit(train)
+        for vae in (
+            VAETransformer(6),
+            InfoMaxVAETransformer(6, **critic),
+            InfoMaxVAETransformer(6, **critic, **PUBLISHED),
+        )
+    )
+    units = [active_units(vae.transform(test)) for vae in (plain, infomax, published)]
+    assert units[0] < 6 and units[1:] == [6, 6]
+    told = [
+        latent_mutual_information(*vae.posterior(test), random_state=0) for vae in (plain, infomax)
+    ]
+    assert told[1] > told[0]
+    assert infomax.score(test) > plain.score(test) - 1
+    assert published.score(test) < infomax.score(test) - 2  # it sharpens the posteriors in use
 
 
 def test_further_draws_steady_the_gradient_of_the_encoder(digits):
