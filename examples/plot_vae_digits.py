@@ -23,18 +23,13 @@ train, test, y_train, y_test = train_test_split(images, y, test_size=500, random
 
 
 def family(n_components):
-    """The models to compare, by name.
-
-    The authors' alpha, 10, is for images of 784 pixels; so few need less to keep their codes.
-    """
+    """The models to compare, by name."""
     options = {"max_epochs": 30, "encoder": "mlp", "decoder": "mlp", "random_state": 0}
     options |= {"hidden_layer_sizes": (128, 128), "learning_rate": 3e-3}
     return {
         r"$\beta$-VAE": BetaVAETransformer(n_components, **options),
         "VAE": VAETransformer(n_components, **options),
-        "InfoMax-VAE": InfoMaxVAETransformer(
-            n_components, alpha=2.0, critic_learning_rate=1e-3, **options
-        ),
+        "InfoMax-VAE": InfoMaxVAETransformer(n_components, critic_learning_rate=1e-3, **options),
     }
 
 

@@ -107,7 +107,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         What the critic is told of a row beside its code: the means and log deviations of its
         posterior, or the row itself, as in the paper. Both have the same information about the
         code, and the first are easier to read.
-    critic_noise : float, default=2.5
+    critic_noise : float, default=2.75
         Standard deviation of noise on the codes that the critic sees, which are standardised
         then (see Notes). 0: it sees them as they are, as in the paper.
     n_critic : int, default=1
@@ -249,7 +249,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         encoder_width=32,
         critic_hidden=(256, 256),
         critic_input="posterior",
-        critic_noise=2.5,
+        critic_noise=2.75,
         n_critic=1,
         n_critic_draws=4,
         feature_layer="global",
