@@ -1,6 +1,5 @@
 """The objective of variational autoencoders."""
 
-import itertools
 from collections.abc import Sequence
 
 import torch
@@ -36,10 +35,10 @@ def split_posterior(y: Tensor) -> tuple[Tensor, Tensor]:
 class CriticView(nn.Module):
     """What a critic sees of rows and of several draws of their codes.
 
-    Codes depend on a row by its posterior alone, so that either tells the same of them. Noise on
-    the codes lowers the information, and the more so the larger it is already: what is left to be
-    gained is where codes say little, not where the posterior is narrow. It is measured in
-    standard deviations of the codes, which gain nothing from growing, then.
+    A code depends on its row by the posterior alone, so that the one tells as much of it as the
+    other. Noise takes most of the information where there is much of it: what is left to be
+    gained lies in codes that say little, and not in narrow posteriors. Codes are standardised
+    beneath it, lest they grow out of it.
 
     Parameters
     ----------
@@ -48,8 +47,7 @@ class CriticView(nn.Module):
     of_posteriors : bool
         Whether the critic is told the posteriors of rows in place of the rows.
     noise : float
-        Standard deviation of noise that is added to standardised codes; with 0 they are as they
-        are.
+        Standard deviation of the noise; with 0 codes are seen as they are.
     """
 
     def __init__(self, n_components: int, *, of_posteriors: bool, noise: float):
@@ -102,8 +100,9 @@ class VAEObjective(Objective):
     def forward(self, x: Tensor, player: str) -> dict[str, Tensor]:
         generator = self._draws(x)
         if player == "critic":  # after the autoencoder's step, on the codes of that step, in turn
-            known, codes = self._last
-            value, _ = self.critic(known, next(codes), generator)
+            known, (code, *others) = self._last
+            self._last = known, (*others, code)
+            value, _ = self.critic(known, code, generator)
             return {"loss": -value}
         mean, std = split_posterior(self.model["encoder"](x).y)
         noises = mirrored(lambda: gaussian_noise(mean, generator), self.n_draws)
@@ -120,7 +119,7 @@ class VAEObjective(Objective):
                 torch.stack(parts).mean() for parts in zip(*found, strict=True)
             )
             loss = loss - self.alpha * value
-            self._last = known, itertools.cycle([code.detach() for code in seen])
+            self._last = known, tuple(code.detach() for code in seen)
         if self.mmd:
             terms["mmd"] = maximum_mean_discrepancy(z, gaussian_noise(z, generator))
             loss = loss + self.mmd * terms["mmd"]
