@@ -308,11 +308,11 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
-            In the units and the shape of the data.
+        ndarray of float32 or float64 of shape (n_samples, ...)
+            In the units and the shape of the data (see :ref:`decoded-rows`).
         """
         check_is_fitted(self)
-        return self._to_units(self._generate(self._check_codes(X)))
+        return self._to_units(self._generate(self._check_codes(X)), "X")
 
     def reconstruct(self, X):
         """Rows as the decoder rebuilds them from their codes, the means of q(z|x).
@@ -324,7 +324,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
+        ndarray of float32 or float64 of shape (n_samples, ...)
             See `inverse_transform`.
         """
         rows = self.encoder_rows(X)

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -232,12 +233,13 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
 
     # ------------------------------------------------------------ drawing rows
 
-    def sample(self, n_samples=1, codes=None, random_state=None):
+    def sample(self, n_samples=None, codes=None, random_state=None):
         """Draw rows, perhaps of given codes.
 
         Parameters
         ----------
-        n_samples : int, default=1
+        n_samples : int or None, default=None
+            None: as many as there are codes, else 1.
         codes : array-like of shape (code_size,) or (n_samples, code_size), default=None
             The code of all rows, or of each. None: drawn like the rest.
         random_state : int, RandomState or None, default=None
@@ -245,13 +247,17 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
-            In the units and the shape of the data.
+        ndarray of float32 or float64 of shape (n_samples, ...)
+            In the units and the shape of the data (see :ref:`decoded-rows`).
         """
-        latents = self._latents(n_samples, random_state)
+        check_is_fitted(self)
         if codes is not None:
             meaning = f"code_size={self.code_size_}"
             codes = read_columns("codes", np.atleast_2d(codes), self.code_size_, meaning)
+        if n_samples is None:
+            n_samples = 1 if codes is None else len(codes)
+        latents = self._latents(n_samples, random_state)
+        if codes is not None:
             if len(codes) not in (1, n_samples):
                 raise ValueError(
                     f"codes has {len(codes)} rows, but n_samples={n_samples}. Pass one code for "
