@@ -134,7 +134,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
     >>> from sklearn.datasets import load_iris
     >>> from skmi.generative import ALITransformer
     >>> X, _ = load_iris(return_X_y=True)
-    >>> ali = ALITransformer(2, max_epochs=3, random_state=0)
+    >>> ali = ALITransformer(2, batch_size=15, max_epochs=10, random_state=0)
     >>> Z = ali.fit_transform(X)
     >>> Z.shape, ali.inverse_transform(Z).shape, ali.sample(5, random_state=0).shape
     ((150, 2), (150, 4), (5, 4))
@@ -369,7 +369,8 @@ class BiGANTransformer(ALITransformer):
     >>> from sklearn.datasets import load_iris
     >>> from skmi.generative import BiGANTransformer
     >>> X, _ = load_iris(return_X_y=True)
-    >>> BiGANTransformer(2, max_epochs=3, random_state=0).fit_transform(X).shape
+    >>> bigan = BiGANTransformer(2, batch_size=15, max_epochs=10, random_state=0)
+    >>> bigan.fit_transform(X).shape
     (150, 2)
     """
 

@@ -124,7 +124,8 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
     >>> from sklearn.datasets import load_iris
     >>> from skmi.generative import MIGAN
     >>> X, _ = load_iris(return_X_y=True)
-    >>> gan = MIGAN(8, code_size=2, max_epochs=3, random_state=0).fit(X)
+    >>> options = {"batch_size": 15, "max_epochs": 10, "random_state": 0}
+    >>> gan = MIGAN(8, code_size=2, **options).fit(X)
     >>> gan.sample(5, random_state=0).shape
     (5, 4)
     >>> gan.sample(5, codes=[0.0, 1.0], random_state=0).shape  # of one code

@@ -102,7 +102,8 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
     >>> from sklearn.datasets import load_iris
     >>> from skmi.generative import GeneratorByPriorMatching
     >>> X, _ = load_iris(return_X_y=True)
-    >>> model = GeneratorByPriorMatching(8, batch_size=16, max_epochs=5, random_state=0).fit(X)
+    >>> options = {"hidden_layer_sizes": (64, 64), "encoder_hidden": (64, 64), "random_state": 0}
+    >>> model = GeneratorByPriorMatching(8, batch_size=15, max_epochs=50, **options).fit(X)
     >>> model.sample(5, random_state=0).shape
     (5, 4)
     """

@@ -378,8 +378,8 @@ class BaseRowModel(BaseNeuralEstimator):
         varies = np.logical_not(self._constant)
         scale = np.where(varies, self.scale_, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            rounding = np.spacing((np.abs(self.location_) + 100 * scale).astype(np.float32)) / 2
-        fits = np.where(varies, rounding <= 1e-3 * scale, np.isfinite(rounding))
+            step = np.spacing((np.abs(self.location_) + 100 * scale).astype(np.float32))
+        fits = np.where(varies, step <= 2e-3 * scale, np.isfinite(step))
         return np.float32 if fits.all() else np.float64
 
     # ------------------------------------------------------------ reading rows
