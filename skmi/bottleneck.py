@@ -159,7 +159,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     verbose : int, default=0
         Whether to show a progress bar.
     warm_start : bool, default=False
-        Whether `fit` goes on training the networks that there are.
+        Whether `fit` goes on training the networks that there are (see :ref:`going-on` for the
+        parameters that may change).
 
     Attributes
     ----------
@@ -434,6 +435,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         )
 
     def _train(self, rows, codes, *, go_on, epochs):
+        self.n_samples_fit_ = len(rows)
         if go_on:
             self.objective_.n_draws = self.n_train_draws
         try:
@@ -443,7 +445,6 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
                 self.compression_ = self._measure_compression(self._scale(rows))
             raise
         rows = self._scale(rows)
-        self.n_samples_fit_ = len(rows)
         self.compression_ = self._measure_compression(rows)
         if epochs is None:
             self._warn_of_failure(rows, codes)

@@ -86,7 +86,8 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
     verbose : int, default=0
         Whether to show a progress bar.
     warm_start : bool, default=False
-        Whether `fit` goes on training the networks that there are.
+        Whether `fit` goes on training the networks that there are (see :ref:`going-on` for the
+        parameters that may change).
 
     Attributes
     ----------
