@@ -343,7 +343,9 @@ class BaseRowModel(BaseNeuralEstimator):
     def _terms_of(self, rows: Tensor, *targets: Tensor, batch_size: int | None = None):
         """The terms of the objective on scaled rows."""
         if len(rows) < 2:
-            raise ValueError("X has 1 row, but rows are compared with one another. Use at least 2.")
+            raise ValueError(
+                "X has 1 row, but at least 2 rows are compared with one another. Use more."
+            )
         objective, totals = copy.deepcopy(self.objective_).to(self.device_), {}
         n_batches = count_batches(len(rows), batch_size or self._setting("batch_size"))
         tensors = self._batch_tensors(rows, torch.arange(len(rows)), *targets)

@@ -30,6 +30,7 @@ from skmi.generative._base import COLUMN_STD, INFORMATION_BOUNDS, MovingAverage
 from skmi.generative.ali import ALIObjective
 from skmi.generative.gan import GANObjective
 from skmi.networks.gan import ConvolutionalScore, make_gan_encoder, make_generator
+from skmi.representation._base import is_constant, location_and_scale
 from skmi.representation._objective import InformationCritic
 from skmi.training import ETA_LEARNING_RATE
 
@@ -930,6 +931,16 @@ def test_constant_columns_are_drawn_constant(model, tmp_path):
     X[:8, 1] += 1  # it varies now
     samples = fitted.partial_fit(X).sample(50, random_state=0)
     assert samples[:, 1].std() > 0 and (samples[:, 3] == np.float32(0.1)).all()
+
+
+def test_moments_of_many_rows():
+    # a sum of many constants is rounded, and they are constant all the same
+    location, scale = location_and_scale(np.full((100_000, 2), 0.1))
+    assert is_constant(location, scale, np.dtype(np.float64)).all()
+    X = normal(50, 3, 4, 4) + 10
+    location, scale = location_and_scale(X)
+    np.testing.assert_allclose(location[:, 0, 0], X.mean((0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(scale[:, 0, 0], X.std((0, 2, 3)), rtol=1e-12)
 
 
 # -------------------------------------------------------------- fits that went wrong
