@@ -4,7 +4,6 @@ import copy
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from functools import reduce
 from numbers import Integral, Real
 
 import numpy as np
@@ -594,7 +593,12 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         -------
         ndarray of float32 of shape (n_samples, n_classes)
         """
-        return np.exp(self.predict_log_proba(X))
+        rows = self.encoder_rows(X)
+        model = self.objective_.model
+        generator = torch.Generator().manual_seed(0)
+        noises = [model["encoder"].noise(rows[:1], generator) for _ in range(self.n_draws)]
+        average = AverageOverDraws(model, torch.stack(noises))
+        return apply_in_batches(average, rows, self.device_).numpy()
 
     def predict_log_proba(self, X):
         """Logarithms of the class probabilities.
@@ -607,13 +611,10 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         Returns
         -------
         ndarray of float32 of shape (n_samples, n_classes)
+            At least -87.3, that of the smallest normal number of float32.
         """
-        rows = self.encoder_rows(X)
-        model = self.objective_.model
-        generator = torch.Generator().manual_seed(0)
-        noises = [model["encoder"].noise(rows[:1], generator) for _ in range(self.n_draws)]
-        average = AverageOverDraws(model, torch.stack(noises))
-        return apply_in_batches(average, rows, self.device_).numpy()
+        probabilities = np.maximum(self.predict_proba(X), np.finfo(np.float32).tiny)
+        return np.log(probabilities, dtype=np.float64).astype(np.float32)
 
     def predict(self, X):
         """The most probable classes.
@@ -823,7 +824,7 @@ class NoisyEncoder(nn.Module):
 
 
 class AverageOverDraws(nn.Module):
-    """Logarithms of class probabilities that are averaged over noises, the same for every row."""
+    """Class probabilities of rows, averaged over noises, the same for every row."""
 
     def __init__(self, model: nn.ModuleDict, noises: Tensor):
         super().__init__()
@@ -831,8 +832,7 @@ class AverageOverDraws(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         codes = self.model["encoder"].codes(x, self.noises.to(x.device))
-        logs = (self.model["head"](z).log_softmax(dim=1) for z in codes)
-        return reduce(torch.logaddexp, logs) - math.log(len(self.noises))
+        return sum(self.model["head"](z).softmax(dim=1) for z in codes) / len(self.noises)
 
 
 class GaussianNoise(nn.Module):
