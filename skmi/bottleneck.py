@@ -27,7 +27,7 @@ from skmi.evaluation._latent import mixture_information, sampled_information
 from skmi.exceptions import ConvergenceWarning, warn
 from skmi.networks import Encoder, evaluating
 from skmi.networks.vae import VAE_ENCODERS, make_vae_encoder
-from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
+from skmi.representation._base import BaseRepresentation
 from skmi.representation._objective import (
     InformationCritic,
     Objective,
@@ -41,8 +41,13 @@ __all__ = ["InformationBottleneckClassifier"]
 
 #: Bounds on mutual information that a critic climbs and an encoder may descend, in nats.
 INFORMATION_BOUNDS = ("dv", "eta-dv", "infonce", "nwj")
-#: How far, in nats, what the critic finds may fall short of what the classifier reads.
+#: How far, in nats, what the critic finds may fall short of what the classifier reads, and the
+#: objective of what it would be with all that the codes keep.
 LOOSE = 0.1
+#: How far, in nats, the cross-entropy may be above that of guessing.
+WORSE_THAN_GUESSING = 1.0
+#: What the columns are of an encoder with Gaussian noise.
+POSTERIOR_COLUMNS = "the means of the codes, then what a softplus makes their deviations"
 #: Rows that the critic compares at once to tell.
 CRITIC_ROWS = 8192
 #: Smallest standard deviation of Gaussian codes.
@@ -54,6 +59,15 @@ POWER = 32.0
 COMPRESSION_ROWS, COMPRESSION_DRAWS = 4096, 2000
 #: Draws of the codes of each row, where they tell the density.
 DENSITY_DRAWS = 16
+
+
+def _has_posterior(bottleneck) -> bool:
+    if bottleneck.encoder_noise != "gaussian":
+        raise AttributeError(
+            f"posterior needs encoder_noise='gaussian', and not {bottleneck.encoder_noise!r}, of "
+            "which the density of the codes is not known. Use sample_codes."
+        )
+    return True
 
 
 class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
@@ -144,7 +158,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     verbose : int, default=0
         Whether to show a progress bar.
     warm_start : bool, default=False
-        Whether `fit` goes on training the networks that there are.
+        Whether `fit` goes on training the networks that there are (see :ref:`going-on` for the
+        parameters that may change).
 
     Attributes
     ----------
@@ -164,6 +179,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         and, with ``beta`` above 0, ``information``, by the bound.
     n_iter_ : int
         Number of epochs.
+    n_samples_fit_ : int
+        Number N of rows of the last call of `fit` or `partial_fit`.
     location_, scale_ : ndarray
         What the data are centred and divided by.
     row_shape_ : tuple of int
@@ -194,8 +211,12 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
 
     A lower bound that is lowered is no guarantee: the encoder may hide from a critic that is too
     small or too slow what it keeps. ``compression_``, which does not ask the critic, tells, and a
-    warning, if the codes say more of the classes than all that the critic finds. No bound but
-    ``"vib"`` shows much more than the logarithm of the number of rows of a batch.
+    warning, if the codes say more of the classes than all that the critic finds, or if they keep so
+    much more of the data that it would have mattered: `beta` times what was missed above 0.1.
+    Believe ``compression_`` rather than the ``information`` of ``history_``: ``"infonce"`` is at
+    most the logarithm of the number of rows of a batch, and the other bounds with a critic may be
+    anything, tens of nats or below 0, where a small `beta` leaves codes of more nats than a batch
+    can show; ``"vib"`` is an upper bound and may be far above.
 
     References
     ----------
@@ -324,8 +345,9 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         -----
         ConvergenceWarning
             If there is `patience`, and the objective was still falling on held-out rows after
-            ``max_epochs``; or if the codes tell more of the classes than all that the critic
-            finds in them.
+            ``max_epochs``; if training has diverged, so that guessing the classes would be
+            better; if the codes tell more of the classes than all that the critic finds in them,
+            or keep so much more of the data that it would have mattered to the objective.
         """
         go_on = self.warm_start and hasattr(self, "objective_")
         return self._prepare_and_train(X, y, None, go_on=go_on)
@@ -370,21 +392,21 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
                 f"classes={np.asarray(classes).tolist()} are not those of the first call, "
                 f"{self.classes_.tolist()}. Leave classes out, or start with all of them."
             )
-        codes = self._codes(y)
+        advice = "Pass all of them as classes in the first partial_fit, or fit anew."
+        codes = self._codes(y, advice)
         if reset:
             self.class_prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
         if self.beta and self.bound != "vib":
             warn_of_small_batches(self.batch_size, len(rows), f"beta={self.beta}", "beta=0")
         return rows, torch.from_numpy(codes)
 
-    def _codes(self, y: np.ndarray) -> np.ndarray:
+    def _codes(self, y: np.ndarray, advice: str) -> np.ndarray:
         """The number of each label's class."""
         known = np.isin(y, self.classes_)
         if not known.all():
             raise ValueError(
                 f"y holds {np.unique(y[~known])[:5].tolist()}, but the classes are "
-                f"{self.classes_.tolist()}. Pass all of them as classes in the first partial_fit, "
-                "or fit anew with warm_start=False."
+                f"{self.classes_.tolist()}. {advice}"
             )
         return np.searchsorted(self.classes_, y)
 
@@ -412,6 +434,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         )
 
     def _train(self, rows, codes, *, go_on, epochs):
+        self.n_samples_fit_ = len(rows)
         if go_on:
             self.objective_.n_draws = self.n_train_draws
         try:
@@ -422,8 +445,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             raise
         rows = self._scale(rows)
         self.compression_ = self._measure_compression(rows)
-        if self._has_critic and epochs is None:
-            self._warn_if_misled(rows, codes)
+        if epochs is None:
+            self._warn_of_failure(rows, codes)
         return self
 
     @property
@@ -496,22 +519,44 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         fresh = codes[DENSITY_DRAWS:].reshape(-1, self.n_components)[chosen]
         return sampled_information(codes[:DENSITY_DRAWS], fresh, chosen % len(rows))
 
-    def _warn_if_misled(self, rows: Tensor, classes: Tensor) -> None:
-        """Complain of a critic that finds less in the codes than the classifier reads."""
-        information, cross_entropy = self._ask_critic(rows, classes)
-        relevance = entropy(np.bincount(classes)) - cross_entropy
-        if information < relevance - LOOSE:
+    def _warn_of_failure(self, rows: Tensor, classes: Tensor) -> None:
+        """Complain of a classifier worse than none, and of a critic that misses much."""
+        information, cross_entropy = self._read_codes(rows, classes)
+        guessing = entropy(np.bincount(classes))
+        relevance = guessing - cross_entropy
+        if not cross_entropy <= guessing + WORSE_THAN_GUESSING:
             warn(
-                f"The critic finds {information:.2f} nats in the codes, but the classifier reads "
-                f"{relevance:.2f} of the classes in them: it has learned too little, or is misled "
-                "by the encoder. Lower beta or learning_rate, raise n_critic or "
-                "critic_learning_rate, or use bound='vib'.",
+                f"Training has diverged: the cross-entropy of the classes is {cross_entropy:.3g} "
+                f"nats, and by their frequencies alone it is {guessing:.3g}. Lower learning_rate "
+                "or beta.",
                 ConvergenceWarning,
             )
+            return
+        if information is None:
+            return
+        if information < relevance - LOOSE:
+            more = f"the classifier reads {relevance:.3g} of the classes in them"
+        elif self.beta * (self.compression_ - information) > LOOSE:
+            more = (
+                f"they keep {self.compression_:.3g} of the data (compression_), and "
+                f"beta={self.beta:g} lowers only what it finds"
+            )
+        else:
+            return
+        warn(
+            f"The critic finds {information:.3g} nats in the codes, but {more}: it has learned too "
+            "little, or is misled by the encoder. Use bound='vib' with Gaussian codes; raise "
+            "critic_hidden, n_critic, n_train_draws or critic_learning_rate; or lower "
+            "learning_rate or beta.",
+            ConvergenceWarning,
+        )
 
     @torch.no_grad()
-    def _ask_critic(self, rows: Tensor, classes: Tensor) -> tuple[float, float]:
-        """What the critic finds in one draw of the codes, and the cross-entropy of the classes."""
+    def _read_codes(self, rows: Tensor, classes: Tensor) -> tuple[float | None, float]:
+        """What the critic finds in one draw of the codes, and the cross-entropy of the classes.
+
+        None without a critic.
+        """
         objective = copy.deepcopy(self.objective_).to(self.device_)
         encoder, head = objective.model["encoder"], objective.model["head"]
         generator = torch.Generator(self.device_).manual_seed(0)
@@ -520,13 +565,16 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             for part in rows.split(EVALUATION_ROWS)
         ]
         codes, known = torch.cat([z for (z,), _ in pairs]), torch.cat([known for _, known in pairs])
+        cross_entropy = F.cross_entropy(head(codes), classes.to(self.device_)).item()
+        if objective.critic is None:
+            return None, cross_entropy
         size = self.batch_size if self.bound == "infonce" else CRITIC_ROWS
         batches = (t.tensor_split(count_batches(len(rows), size)) for t in (known, codes))
         information = sum(
             len(z) / len(rows) * objective.critic(part, z, generator)[1].item()
             for part, z in zip(*batches, strict=True)
         )
-        return information, F.cross_entropy(head(codes), classes.to(self.device_)).item()
+        return information, cross_entropy
 
     # ------------------------------------------------------------ using the networks
 
@@ -551,6 +599,22 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         noises = [model["encoder"].noise(rows[:1], generator) for _ in range(self.n_draws)]
         average = AverageOverDraws(model, torch.stack(noises))
         return apply_in_batches(average, rows, self.device_).numpy()
+
+    def predict_log_proba(self, X):
+        """Logarithms of the class probabilities.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows of the shape that was fitted.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_classes)
+            At least -87.3, that of the smallest normal number of float32.
+        """
+        probabilities = np.maximum(self.predict_proba(X), np.finfo(np.float32).tiny)
+        return np.log(probabilities, dtype=np.float64).astype(np.float32)
 
     def predict(self, X):
         """The most probable classes.
@@ -608,7 +672,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         draws = [[encoder.sample(part, generator).cpu() for part in parts] for _ in range(n_draws)]
         return torch.stack([torch.cat(draw) for draw in draws]).numpy()
 
-    @available_if(lambda self: self.encoder_noise == "gaussian")
+    @available_if(_has_posterior)
     def posterior(self, X):
         """Means and standard deviations of the codes; with Gaussian noise only.
 
@@ -650,7 +714,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         check_is_fitted(self)
         rows, y = self._validate(X, reset=False), column_or_1d(y, warn=True)
         check_consistent_length(rows, y)
-        return self._terms_of(self._scale(rows), torch.from_numpy(self._codes(y)))
+        codes = self._codes(y, "Leave out rows of other classes.")
+        return self._terms_of(self._scale(rows), torch.from_numpy(codes))
 
     def _layer(self, codes):
         return codes

@@ -5,6 +5,7 @@ import math
 import os
 import pickle
 import runpy
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -620,7 +621,7 @@ def test_images_and_early_stopping(digits):
         ({"critic_noise": (-0.3, 0.5)}, "critic_noise=.* must be two deviations"),
         ({"critic_hidden": ()}, "critic_hidden must be"),
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes must be"),
-        ({"encoder": nn.Linear(4, 3)}, r"rows of shape \(3,\).* needs 6 columns"),
+        ({"encoder": nn.Linear(4, 3)}, r"shape \(3,\).* needs 6 columns: the means .* softplus"),
         ({"encoder": "conv"}, "does not take rows of shape"),
         ({"betas": (0.9, 1.0)}, "betas"),
     ],
@@ -669,9 +670,49 @@ def test_a_critic_that_is_misled_is_warned_of(digits):
     # a critic that does not learn finds nothing, where the classifier reads the digits
     options = {"critic_learning_rate": 1e-9, "max_epochs": 20, "hidden_layer_sizes": (64,)}
     with pytest.warns(
-        ConvergenceWarning, match=r"finds -?0\.\d\d nats .* reads [012]\.\d\d of the"
+        ConvergenceWarning, match=r"finds -?[\d.e-]+ nats .* reads [012]\.\d+ of the"
     ):
         bottleneck(1e-3, **options).fit(*digits)
+
+
+def test_a_critic_that_misses_what_codes_keep_is_warned_of():
+    # where it matters: the same critic with a small beta says nothing; labels are noise
+    X, y = normal(300, 4), np.arange(300) % 2
+    options = {"critic_learning_rate": 1e-9, "max_epochs": 1}
+    found = r"finds [\d.e-]+ nats .* they keep [\d.]+ of the data .* beta=0\.5 lowers only"
+    with pytest.warns(ConvergenceWarning, match=found) as caught:
+        fitted = bottleneck(0.5, **options).fit(X, y)
+    assert len(caught) == 1 and 0.5 * fitted.compression_ > 0.1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        assert bottleneck(1e-3, **options).fit(X, y).compression_ > 1
+
+
+@pytest.mark.parametrize("options", [{"bound": "vib"}, {"beta": 0.0}, {}], ids=["vib", "0", "dv"])
+def test_a_classifier_that_diverged_is_warned_of(options):
+    X = normal(200, 4)
+    with pytest.warns(ConvergenceWarning, match=r"diverged: the cross-entropy .* is \d\S+ nats"):
+        bottleneck(**options, learning_rate=1e3, batch_size=20).fit(X, labels(X))
+
+
+def test_logarithms_of_probabilities(digits):
+    X, y = digits[0][:200], digits[1][:200]
+    fitted = bottleneck(bound="vib").fit(X, y)
+    logs, probabilities = fitted.predict_log_proba(X), fitted.predict_proba(X)
+    np.testing.assert_allclose(logs, np.log(probabilities), rtol=1e-5)
+    with torch.no_grad():
+        fitted.objective_.model["head"].weight.mul_(1e4)
+    logs = fitted.predict_log_proba(X)  # also where probabilities are 0 in float32
+    assert np.isfinite(logs).all() and logs.min() == pytest.approx(-126 * np.log(2))
+
+
+def test_rows_out_of_the_range_of_those_fitted():
+    X = normal(60, 4)
+    fitted = bottleneck().fit(X, labels(X))
+    for method in ("predict", "predict_proba", "transform", "sample_codes", "posterior"):
+        with pytest.raises(ValueError, match="X has values too large, first in row 0"):
+            getattr(fitted, method)(1e40 * X)
+    assert np.isfinite(fitted.predict_proba(1e15 * X)).all()
 
 
 def test_exploding_critic():
@@ -690,8 +731,13 @@ def test_wrong_calls():
         fitted.predict(X[:, :3])
     with pytest.raises(ValueError, match=r"beta was 0\.1 when the networks were built"):
         fitted.set_params(beta=0.2).fit(X, labels(X))
-    with pytest.raises(ValueError, match=r"y holds \[5\]"):
+    with pytest.raises(ValueError, match=r"y holds \[5\].*Leave out rows"):
         fitted.evaluate(X, np.where(labels(X), 5, 0))
+    with pytest.raises(ValueError, match="X has 1 row"):
+        fitted.evaluate(X[:1], labels(X[:1]))
+    with pytest.raises(AttributeError) as error:
+        bottleneck(encoder_noise="additive").posterior  # noqa: B018
+    assert "needs encoder_noise='gaussian'" in str(error.value.__cause__)
 
 
 # ----------------------------------------------------------------- the information plane
@@ -731,6 +777,40 @@ def test_plane_of_epochs(patience):
     assert across.tolist() == [row[f"{part}_information"] for row in fitted.history_]
     losses = [row[f"{part}_cross_entropy"] for row in fitted.history_]
     np.testing.assert_allclose(display.entropy - up, losses)
+
+
+@pytest.mark.usefixtures("close_figures")
+def test_plane_of_epochs_without_what_cannot_be():
+    X = normal(300, 4)
+    fitted = bottleneck(1e-3, max_epochs=4).fit(X, labels(X))
+    assert fitted.n_samples_fit_ == 300
+    for row, value in zip(fitted.history_, (51.0, 0.5, -100.0, -0.1), strict=True):
+        row["train_information"] = value
+    with pytest.warns(UserWarning, match="2 of 4 epochs are left out"):
+        display = InformationPlaneDisplay.from_history(fitted)
+    assert display.compression.tolist() == [0.5, -0.1]
+    losses = [fitted.history_[k]["train_cross_entropy"] for k in (1, 3)]
+    np.testing.assert_allclose(display.entropy - display.relevance, losses)
+    for row in fitted.history_:
+        row["train_information"] = 51.0
+    with pytest.raises(ValueError, match=r"in none of 4 epochs .*from_estimators"):
+        InformationPlaneDisplay.from_history(fitted)
+    upper = bottleneck(1e-3, bound="vib").fit(X, labels(X))
+    upper.history_[0]["train_information"] = 51.0  # an upper bound may be
+    assert InformationPlaneDisplay.from_history(upper).compression[0] == 51.0
+
+
+@pytest.mark.usefixtures("close_figures")
+def test_plane_of_what_is_no_bottleneck():
+    X = normal(60, 4)
+    plain, other = bottleneck(0.0).fit(X, labels(X)), MLPClassifier((2,)).fit(X, labels(X))
+    for given in (plain, 3):
+        with pytest.raises(TypeError, match="estimators must be a list"):
+            InformationPlaneDisplay.from_estimators(given, X, labels(X))
+    with pytest.raises(TypeError, match="InformationBottleneckClassifier, got a MLPClassifier"):
+        InformationPlaneDisplay.from_estimators([plain, other], X, labels(X))
+    with pytest.raises(TypeError, match="InformationBottleneckClassifier, got a MLPClassifier"):
+        InformationPlaneDisplay.from_history(other)
 
 
 @pytest.mark.usefixtures("close_figures")

@@ -53,11 +53,11 @@ def mode_counts(samples, modes, *, radius=None):
     >>> mode_counts([[0.1], [0.2], [4.9], [2.5]], [[0.0], [5.0]], radius=0.5)
     array([2, 1])
     """
-    samples = read_rows("samples", samples)
+    given, samples = samples, read_rows("samples", samples)
     if hasattr(modes, "predict"):
         if radius is not None:
             raise ValueError("radius is a distance from centres, which a classifier does not have.")
-        return _count_classes(samples, modes)
+        return _count_classes(given, samples, modes)
     modes = read_rows("modes", modes)
     if samples.ndim != 2 or modes.ndim != 2 or samples.shape[1] != modes.shape[1]:
         raise ValueError(
@@ -71,14 +71,23 @@ def mode_counts(samples, modes, *, radius=None):
     return np.bincount(nearest[near], minlength=len(modes))
 
 
-def _count_classes(samples: np.ndarray, classifier) -> np.ndarray:
+def _predict(classifier, given, rows: np.ndarray) -> np.ndarray:
+    """The classes of flat rows, from the frame that they were if it was one, with its names."""
+    return classifier.predict(given if hasattr(given, "columns") else rows)
+
+
+def _count_classes(given, samples: np.ndarray, classifier) -> np.ndarray:
     if samples.ndim < 4:
         samples = samples[:, None]
     n_samples, n_channels = samples.shape[:2]
     if not hasattr(classifier, "classes_"):
-        check_is_fitted(classifier, "classes_")
+        check_is_fitted(classifier)
+        raise TypeError(
+            "modes must be centres or a fitted classifier, got a "
+            f"{type(classifier).__name__}, which has no classes_."
+        )
     classes = np.asarray(classifier.classes_)
-    found = classifier.predict(samples.reshape(n_samples * n_channels, -1))
+    found = _predict(classifier, given, samples.reshape(n_samples * n_channels, -1))
     labels = np.searchsorted(classes, found).reshape(n_samples, n_channels)
     powers = len(classes) ** np.arange(n_channels)[::-1]
     return np.bincount(labels @ powers, minlength=len(classes) ** n_channels)
@@ -219,8 +228,9 @@ def label_preserving_accuracy(classifier, X, X_hat):
     """
     if not hasattr(classifier, "predict"):
         raise TypeError(f"classifier must be a fitted classifier with predict, got {classifier!r}.")
-    X, X_hat = _read_pair(X, X_hat)
-    return float(np.mean(classifier.predict(X) == classifier.predict(X_hat)))
+    pair = zip((X, X_hat), _read_pair(X, X_hat), strict=True)
+    labels, labels_hat = (_predict(classifier, given, rows) for given, rows in pair)
+    return float(np.mean(labels == labels_hat))
 
 
 def _read_pair(X, X_hat) -> tuple[np.ndarray, np.ndarray]:

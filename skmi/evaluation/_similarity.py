@@ -53,7 +53,7 @@ def ms_ssim(X, X_hat, *, data_range=None, n_scales=5, window_size=11, sigma=1.5)
     X : array-like of shape (n, c, h, w) or (n, h, w)
         Images. The channels of colour images are compared one by one, and averaged.
     X_hat : array-like of the same shape
-        Their reconstructions.
+        Their reconstructions. Grey images may have an axis of one channel in one of the two only.
     data_range : float, (float, float) or None, default=None
         Values that pixels may have: L for 0 to L, or the least and the greatest, such as
         ``(-1, 1)``. It may be left out for images of dtype uint8 only, whose range is 255.
@@ -114,6 +114,8 @@ def ms_ssim(X, X_hat, *, data_range=None, n_scales=5, window_size=11, sigma=1.5)
     """
     are_bytes = all(np.asarray(images).dtype == np.uint8 for images in (X, X_hat))
     X, X_hat = read_rows("X", X), read_rows("X_hat", X_hat)
+    if {X.ndim, X_hat.ndim} == {3, 4}:
+        X, X_hat = (images[:, None] if images.ndim == 3 else images for images in (X, X_hat))
     if X.shape != X_hat.shape:
         raise ValueError(f"X and X_hat must have the same shape, got {X.shape} and {X_hat.shape}.")
     weights = _read_weights(n_scales)
@@ -190,7 +192,7 @@ def _check_size(shape: tuple[int, ...], n_scales: int, window_size: int) -> None
     smallest = (window_size - 1) * step + 1
     if side >= smallest:
         return
-    remedies = []
+    remedies, last = [], "."
     if len(shape) == 4 and shape[-1] <= 4:
         remedies.append("X.transpose(0, 3, 1, 2) if the channels come last")
     if side >= window_size:
@@ -199,10 +201,13 @@ def _check_size(shape: tuple[int, ...], n_scales: int, window_size: int) -> None
         remedies.append(f"window_size={(side - 1) // step + 1}")
     if not remedies:
         remedies.append(f"n_scales=1 and window_size={side}")
+    if "=" in remedies[-1]:
+        last = ", and report it."  # values of other settings do not compare
+    halvings = f" after {n_scales - 1} halving{'s' * (n_scales > 2)}" if n_scales > 1 else ""
     raise ValueError(
         f"X has images of {shape[-2]} x {shape[-1]} pixels, too small for {n_scales} scale(s) with "
         f"window_size={window_size}: both sides need at least {smallest} pixels, so that the "
-        f"window fits after {n_scales - 1} halvings. Use {' or '.join(remedies)}, and report it."
+        f"window fits{halvings}. Use {' or '.join(remedies)}{last}"
     )
 
 

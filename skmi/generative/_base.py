@@ -41,6 +41,10 @@ COLUMN_STD = 3.0
 WON = 0.95
 #: Rows that `score` compares at most.
 SCORE_ROWS = 2048
+#: Steps of a generator below which it can hardly have left its start.
+FEW_STEPS = 100
+#: Rows that are drawn to see where they are, and how many times as far out as the data is too far.
+LOOK_ROWS, FAR = 100, 100.0
 
 
 def draw_latents(prior: str, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
@@ -197,7 +201,8 @@ class AdversarialMixin:
             If X is constant, or has fewer rows than ``batch_size``.
         ConvergenceWarning
             If the discriminator tells generated rows from the data nearly always, or takes one
-            for the other; of `GeneratorByPriorMatching`, if the generator took no step.
+            for the other; if generated rows are far from all data; if the generator took few
+            steps, or of `GeneratorByPriorMatching` no step.
         """
         return super().fit(X, y)
 
@@ -222,24 +227,52 @@ class AdversarialMixin:
         return self
 
     def _warn_of_failure(self, *, whole: bool) -> None:
-        """Complain after a whole fit of a discriminator that has won, or is worse than none."""
-        if not whole:
-            return
+        """Complain of a game that went wrong; of one that is not over, only if it ran away."""
+        failure = self._find_failure(whole=whole) or self._find_far_rows()
+        if not failure and whole and self._n_steps < FEW_STEPS:
+            failure = (
+                f"The generator took {self._n_steps} steps, and has hardly left its start: its "
+                f"rows are much alike. {self._more_steps}"
+            )
+        if failure:
+            warn(failure, ConvergenceWarning)
+
+    #: What to do if the generator took few steps.
+    _more_steps = "Raise max_epochs, or lower batch_size."
+
+    @property
+    def _n_steps(self) -> int:
+        """Steps of the generator, since it was built or loaded."""
+        weights = self._training_state["optimizers"]["model"]["state"].values()
+        return int(max((weight["step"] for weight in weights), default=0))
+
+    def _find_failure(self, *, whole: bool) -> str | None:
+        """What to say of a discriminator that has won, or is worse than none."""
         divergence, largest = self.history_[-1]["train_divergence"], 2 * math.log(2)
-        if divergence > WON * largest:
-            warn(
+        if whole and divergence > WON * largest:
+            return (
                 "The discriminator tells generated rows from the data nearly always: their "
                 f"divergence is {divergence:.2f} of at most {largest:.2f} nats. Samples "
-                "will not look like the data. Raise max_epochs, or lower learning_rate.",
-                ConvergenceWarning,
+                "will not look like the data. Raise max_epochs, or lower learning_rate."
             )
-        elif divergence < -largest:
-            warn(
+        if divergence < -largest:
+            return (
                 f"The discriminator's bound on the divergence, at best from 0 to {largest:.2f} "
                 f"nats, is {divergence:.3g}: it takes data and generated rows for one another, and "
-                f"samples may be anything. {self._advice}",
-                ConvergenceWarning,
+                f"samples may be anything. {self._advice}"
             )
+        return None
+
+    def _find_far_rows(self) -> str | None:
+        """What to say of rows that are nowhere near the data."""
+        rows = self._generate(self._latents(LOOK_ROWS, random_state=0))
+        distance = rows.double().square().mean().sqrt().item() / self._unit
+        if distance <= FAR:
+            return None
+        return (
+            f"Generated rows are {distance:.3g} times as far from the mean of the data as the "
+            f"data are. {self._advice}"
+        )
 
     def _players(self) -> list[Player]:
         players = [self._player("model"), self._player("discriminator", self.n_discriminator)]
@@ -342,8 +375,8 @@ class AdversarialMixin:
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
-            In the units and the shape of the data.
+        ndarray of float32 or float64 of shape (n_samples, ...)
+            In the units and the shape of the data (see :ref:`decoded-rows`).
         """
         return self._to_units(self._generate(self._latents(n_samples, random_state)))
 
@@ -372,5 +405,10 @@ class AdversarialMixin:
         rows = self._scale(self._validate(X, reset=False)).flatten(1)
         chosen = np.random.default_rng(0).permutation(len(rows))[:SCORE_ROWS]
         drawn = self._generate(self._latents(len(chosen), random_state=0)).flatten(1)
-        unit = COLUMN_STD if len(self.row_shape_) < 3 else 1.0
-        return -maximum_mean_discrepancy(rows[np.sort(chosen)] / unit, drawn / unit).item()
+        rows = rows[np.sort(chosen)]
+        return -maximum_mean_discrepancy(rows / self._unit, drawn / self._unit).item()
+
+    @property
+    def _unit(self) -> float:
+        """What scaled values are divided by to have deviation 1, or to go from -1 to 1."""
+        return COLUMN_STD if len(self.row_shape_) < 3 else 1.0

@@ -134,7 +134,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
     >>> from sklearn.datasets import load_iris
     >>> from skmi.generative import ALITransformer
     >>> X, _ = load_iris(return_X_y=True)
-    >>> ali = ALITransformer(2, max_epochs=3, random_state=0)
+    >>> ali = ALITransformer(2, batch_size=15, max_epochs=10, random_state=0)
     >>> Z = ali.fit_transform(X)
     >>> Z.shape, ali.inverse_transform(Z).shape, ali.sample(5, random_state=0).shape
     ((150, 2), (150, 4), (5, 4))
@@ -308,11 +308,11 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
-            In the units and the shape of the data.
+        ndarray of float32 or float64 of shape (n_samples, ...)
+            In the units and the shape of the data (see :ref:`decoded-rows`).
         """
         check_is_fitted(self)
-        return self._to_units(self._generate(self._check_codes(X)))
+        return self._to_units(self._generate(self._check_codes(X)), "X")
 
     def reconstruct(self, X):
         """Rows as the decoder rebuilds them from their codes, the means of q(z|x).
@@ -324,7 +324,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
+        ndarray of float32 or float64 of shape (n_samples, ...)
             See `inverse_transform`.
         """
         rows = self.encoder_rows(X)
@@ -369,7 +369,8 @@ class BiGANTransformer(ALITransformer):
     >>> from sklearn.datasets import load_iris
     >>> from skmi.generative import BiGANTransformer
     >>> X, _ = load_iris(return_X_y=True)
-    >>> BiGANTransformer(2, max_epochs=3, random_state=0).fit_transform(X).shape
+    >>> bigan = BiGANTransformer(2, batch_size=15, max_epochs=10, random_state=0)
+    >>> bigan.fit_transform(X).shape
     (150, 2)
     """
 

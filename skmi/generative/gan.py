@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -85,7 +86,8 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
     verbose : int, default=0
         Whether to show a progress bar.
     warm_start : bool, default=False
-        Whether `fit` goes on training the networks that there are.
+        Whether `fit` goes on training the networks that there are (see :ref:`going-on` for the
+        parameters that may change).
 
     Attributes
     ----------
@@ -123,7 +125,8 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
     >>> from sklearn.datasets import load_iris
     >>> from skmi.generative import MIGAN
     >>> X, _ = load_iris(return_X_y=True)
-    >>> gan = MIGAN(8, code_size=2, max_epochs=3, random_state=0).fit(X)
+    >>> options = {"batch_size": 15, "max_epochs": 10, "random_state": 0}
+    >>> gan = MIGAN(8, code_size=2, **options).fit(X)
     >>> gan.sample(5, random_state=0).shape
     (5, 4)
     >>> gan.sample(5, codes=[0.0, 1.0], random_state=0).shape  # of one code
@@ -232,12 +235,13 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
 
     # ------------------------------------------------------------ drawing rows
 
-    def sample(self, n_samples=1, codes=None, random_state=None):
+    def sample(self, n_samples=None, codes=None, random_state=None):
         """Draw rows, perhaps of given codes.
 
         Parameters
         ----------
-        n_samples : int, default=1
+        n_samples : int or None, default=None
+            None: as many as there are codes, else 1.
         codes : array-like of shape (code_size,) or (n_samples, code_size), default=None
             The code of all rows, or of each. None: drawn like the rest.
         random_state : int, RandomState or None, default=None
@@ -245,13 +249,17 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
-            In the units and the shape of the data.
+        ndarray of float32 or float64 of shape (n_samples, ...)
+            In the units and the shape of the data (see :ref:`decoded-rows`).
         """
-        latents = self._latents(n_samples, random_state)
+        check_is_fitted(self)
         if codes is not None:
             meaning = f"code_size={self.code_size_}"
             codes = read_columns("codes", np.atleast_2d(codes), self.code_size_, meaning)
+        if n_samples is None:
+            n_samples = 1 if codes is None else len(codes)
+        latents = self._latents(n_samples, random_state)
+        if codes is not None:
             if len(codes) not in (1, n_samples):
                 raise ValueError(
                     f"codes has {len(codes)} rows, but n_samples={n_samples}. Pass one code for "

@@ -11,9 +11,9 @@ from torch.nn.functional import softplus
 
 from skmi.base import check_widths
 from skmi.bounds import jsd
-from skmi.exceptions import ConvergenceWarning, warn
 from skmi.generative._base import (
     LATENT_PRIORS,
+    WON,
     AdversarialMixin,
     AdversarialObjective,
     draw_latents,
@@ -72,7 +72,8 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
     history_ : list of dict
         Of each epoch: ``train_loss`` (the encoder's), ``train_mean`` and ``train_data_mean``, the
         means of its numbers of generated rows and of the data, and ``train_mismatch``, what the
-        discriminators find of 2 JSD between numbers and targets, of both kinds together.
+        discriminators find of 2 JSD between numbers and targets, of both kinds together. What
+        `evaluate` returns is the same on other rows, but its ``loss`` is the generator's.
     n_iter_, location_, scale_, row_shape_, n_features_in_, feature_names_in_
         As in `MIGAN`.
 
@@ -101,7 +102,8 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
     >>> from sklearn.datasets import load_iris
     >>> from skmi.generative import GeneratorByPriorMatching
     >>> X, _ = load_iris(return_X_y=True)
-    >>> model = GeneratorByPriorMatching(8, batch_size=16, max_epochs=5, random_state=0).fit(X)
+    >>> options = {"hidden_layer_sizes": (64, 64), "encoder_hidden": (64, 64), "random_state": 0}
+    >>> model = GeneratorByPriorMatching(8, batch_size=15, max_epochs=50, **options).fit(X)
     >>> model.sample(5, random_state=0).shape
     (5, 4)
     """
@@ -178,15 +180,22 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
             self._player("model", every=self.n_encoder),
         ]
 
-    def _warn_of_failure(self, *, whole):
-        state = self._training_state
-        if not state["optimizers"]["model"]["state"]:
-            warn(
+    _more_steps = "Raise max_epochs, or lower batch_size or n_encoder."
+
+    def _find_failure(self, *, whole):
+        if not self._n_steps:
+            return (
                 f"The generator took no step: it takes one on every n_encoder={self.n_encoder} "
-                f"batches, and there were {state['n_steps']}. Raise max_epochs, or lower "
-                "batch_size or n_encoder.",
-                ConvergenceWarning,
+                f"batches, and there were {self._training_state['n_steps']}. {self._more_steps}"
             )
+        mismatch, largest = self.history_[-1]["train_mismatch"], 4 * math.log(2)
+        if mismatch > WON * largest:
+            return (
+                "The discriminators tell the encoder's numbers from their targets nearly always: "
+                f"they find {mismatch:.2f} of at most {largest:.2f} nats, and the generator "
+                f"learns nothing of the data. {self._advice}"
+            )
+        return None
 
     def _make_objective(self, shape):
         sizes = check_widths("discriminator_hidden", self.discriminator_hidden)
@@ -254,15 +263,19 @@ class PriorMatchingObjective(AdversarialObjective):
         with torch.set_grad_enabled(player == "model" and torch.is_grad_enabled()):
             rows = self.networks["generator"](latents)
         generated = self._encode(rows)
-        if player == "model":
+        if player == "model" and self.training:
             return {"loss": (generated.mean() - self.mean).square()}
         data = self._encode(x)
+        means = {"data_mean": data.mean(), "mean": generated.mean()}
+        if player == "model":
+            loss = (generated.mean() - self.mean).square()
+            return {"loss": loss, "mismatch": self._mismatch(data, generated, draws), **means}
         self._last = data.detach(), generated.detach()
         scores = self.discriminator["data"](data), self.discriminator["generated"](generated)
         loss = sum(softplus(-score).mean() for score in scores)
         if self.penalty:
             loss = loss + self.penalty * self._squared_gradient(x)
-        return {"loss": loss, "data_mean": data.mean(), "mean": generated.mean()}
+        return {"loss": loss, **means}
 
     def _encode(self, x: Tensor) -> Tensor:
         return self.encoder(x).view(-1, 1)

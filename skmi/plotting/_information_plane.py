@@ -1,12 +1,18 @@
 """The information plane: what codes keep of the data, and what they tell of the classes."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy.stats import entropy
 from sklearn.utils.validation import check_is_fitted
 
+from skmi.exceptions import warn
 from skmi.plotting._displays import _axes
 
 __all__ = ["InformationPlaneDisplay"]
+
+#: How far, in nats, a bound may be outside the range of information and still be shown.
+SLACK = 0.5
 
 
 class InformationPlaneDisplay:
@@ -91,14 +97,21 @@ class InformationPlaneDisplay:
         ------
         ValueError
             If there are no estimators, or labels are too many or too few.
+        TypeError
+            If they are no information bottlenecks.
         NotFittedError
             If an estimator is not fitted.
         """
+        if not isinstance(estimators, Iterable) or hasattr(estimators, "fit"):
+            raise TypeError(
+                f"estimators must be a list of fitted estimators, got {estimators!r}. Use "
+                "[estimator] for one, or from_history for its epochs."
+            )
         estimators = list(estimators)
         if not estimators:
             raise ValueError("estimators is empty; give at least one fitted estimator.")
         for estimator in estimators:
-            check_is_fitted(estimator)
+            _check_bottleneck(estimator)
         if labels is None:
             labels = [f"β = {estimator.beta:g}" for estimator in estimators]
         if len(labels) != len(estimators):
@@ -121,7 +134,8 @@ class InformationPlaneDisplay:
         estimator : InformationBottleneckClassifier
             Fitted, with ``beta`` above 0. Compression is the ``information`` of its history, by
             its bound, on held-out rows if all epochs had such, else on training rows; relevance
-            likewise.
+            likewise. Epochs at which a bound with a critic is below 0 or above log N, which
+            the information of N rows is not, by more than 0.5 nats are left out.
         ax : matplotlib Axes, default=None
             Where to draw.
         **options
@@ -134,9 +148,16 @@ class InformationPlaneDisplay:
         Raises
         ------
         ValueError
-            If the history has no information.
+            If the history has no information, or none that can be true.
+        TypeError
+            If it is no information bottleneck.
+
+        Warns
+        -----
+        UserWarning
+            If epochs are left out.
         """
-        check_is_fitted(estimator)
+        _check_bottleneck(estimator)
         history = estimator.history_
         part = "valid" if all("valid_information" in row for row in history) else "train"
         if f"{part}_information" not in history[0]:
@@ -148,6 +169,21 @@ class InformationPlaneDisplay:
             np.array([row[f"{part}_{name}"] for row in history])
             for name in ("information", "cross_entropy")
         )
+        most = np.inf if estimator.bound == "vib" else np.log(estimator.n_samples_fit_)
+        possible = (across >= -SLACK) & (across <= most + SLACK)
+        if not possible.any():
+            raise ValueError(
+                f"The critic's bound is from 0 to {most:.3g} nats, as information is, in none of "
+                f"{len(across)} epochs of estimator. Use from_estimators, which draws compression_."
+            )
+        if not possible.all():
+            warn(
+                f"{(~possible).sum()} of {len(across)} epochs are left out: the critic's bound is "
+                f"not from 0 to {most:.3g} nats, as information is. Where beta is small it may be "
+                "anything; from_estimators draws compression_ in its place.",
+                UserWarning,
+            )
+        across, losses = across[possible], losses[possible]
         uncertainty = float(entropy(estimator.class_prior_))
         display = cls(compression=across, relevance=uncertainty - losses, entropy=uncertainty)
         return display.plot(ax=ax, **options)
@@ -184,3 +220,13 @@ class InformationPlaneDisplay:
         ax.set(xlabel="I(X; Z) in nats", ylabel="H(Y) - cross-entropy in nats")
         ax.legend(loc="lower right")
         return self
+
+
+def _check_bottleneck(estimator) -> None:
+    """Complain of what is not fitted, or has no codes of which the information is known."""
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "compression_"):
+        raise TypeError(
+            "An information plane is of estimators such as InformationBottleneckClassifier, got a "
+            f"{type(estimator).__name__}."
+        )

@@ -29,6 +29,8 @@ __all__ = ["BaseRepresentation", "BaseRowModel"]
 
 #: Fewest rows that are held out to tell when to stop.
 FEWEST_STOP_ROWS = 16
+#: Largest scaled value that networks are given: its square is within the range of float32.
+LARGEST_SCALED = 1e18
 
 
 #: Parameters that may change between one training and the next.
@@ -128,6 +130,8 @@ class BaseRowModel(BaseNeuralEstimator):
         """What the objective is called with a batch of: rows, their targets, or which they are."""
         return [rows, *targets]
 
+    #: Which columns did not vary in `fit`.
+    _constant = np.False_
     #: What to do if training diverges.
     _advice = "Lower learning_rate, or bring the columns of X to a common scale."
 
@@ -215,7 +219,7 @@ class BaseRowModel(BaseNeuralEstimator):
         rows = self._validate(X, y, reset=reset)
         if len(rows) < 4:
             raise ValueError(
-                f"n_samples={len(rows)} is too few: encoders learn from batches of several rows. "
+                f"n_samples={len(rows)} is too few: networks learn from batches of several rows. "
                 "Use at least 4 rows."
             )
         return (rows,)
@@ -244,6 +248,10 @@ class BaseRowModel(BaseNeuralEstimator):
             self._built_with = self._fixed_parameters()
             self._training_state, self.history_ = None, []
         tensor, indices, held_out = self._scale(rows), torch.arange(len(rows)), None
+        if go_on and np.any(self._constant):  # what was constant at first may vary now
+            farthest = tensor.abs().amax(0).numpy() * self.scale_
+            kept = is_constant(self.location_, farthest, rows.dtype)
+            self._constant = np.logical_and(self._constant, kept)
         n_stop = 0 if epochs is not None else self._count_stop_rows(len(rows))
         if epochs is None and self.patience is not None and not n_stop:
             warn(
@@ -335,7 +343,9 @@ class BaseRowModel(BaseNeuralEstimator):
     def _terms_of(self, rows: Tensor, *targets: Tensor, batch_size: int | None = None):
         """The terms of the objective on scaled rows."""
         if len(rows) < 2:
-            raise ValueError("score needs at least 2 rows: with 1 there are no other pairs.")
+            raise ValueError(
+                "X has 1 row, but at least 2 rows are compared with one another. Use more."
+            )
         objective, totals = copy.deepcopy(self.objective_).to(self.device_), {}
         n_batches = count_batches(len(rows), batch_size or self._setting("batch_size"))
         tensors = self._batch_tensors(rows, torch.arange(len(rows)), *targets)
@@ -346,10 +356,33 @@ class BaseRowModel(BaseNeuralEstimator):
                     totals[name] = totals.get(name, 0.0) + value.double().item() * len(batch[0])
         return {name: total / len(rows) for name, total in totals.items()}
 
-    def _to_units(self, rows: Tensor) -> np.ndarray:
-        """Decoded rows in the units and the shape of the data."""
-        rows = (rows.numpy() * self.scale_ + self.location_).astype(np.float32)
+    def _to_units(self, rows: Tensor, name: str = "codes") -> np.ndarray:
+        """Rows decoded from what is called `name`, in the units and the shape of the data.
+
+        Columns that were constant are so again.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = np.where(
+                self._constant, self.location_, rows.numpy() * self.scale_ + self.location_
+            )
+            rows = rows.astype(self._units_dtype, copy=False)
+        if not np.isfinite(rows).all():
+            raise ValueError(
+                f"Decoding {name} gives rows that are not finite: the values are too large, or "
+                "training has run away. Take values such as the prior draws or transform gives, "
+                "or fit anew with a lower learning_rate."
+            )
         return rows.reshape(-1, *self.input_shape_)
+
+    @property
+    def _units_dtype(self):
+        """float32, unless that would round away how a column varies, or overflow: then float64."""
+        varies = np.logical_not(self._constant)
+        scale = np.where(varies, self.scale_, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            step = np.spacing((np.abs(self.location_) + 100 * scale).astype(np.float32))
+        fits = np.where(varies, step <= 2e-3 * scale, np.isfinite(step))
+        return np.float32 if fits.all() else np.float64
 
     # ------------------------------------------------------------ reading rows
 
@@ -425,6 +458,7 @@ class BaseRowModel(BaseNeuralEstimator):
             warn("X is constant: it carries no information (0 nats).", UserWarning)
         self.location_ = np.asarray(location, dtype=np.float64)
         self.scale_ = np.where(constant, 1.0, scale)
+        self._constant = constant
 
     def _scale(self, rows: np.ndarray) -> Tensor:
         return standardize(rows, self.location_, self.scale_)
@@ -442,7 +476,8 @@ class BaseRowModel(BaseNeuralEstimator):
 
     def _fitted_to_tree(self, fitted: dict) -> dict:
         weights = dict(fitted["objective_"].state_dict())
-        return fitted | {"objective_": weights, "_built_with": self._built_with}
+        private = {name: getattr(self, name) for name in ("_built_with", "_constant")}
+        return fitted | {"objective_": weights} | private
 
     def _fitted_from_tree(self, fitted: dict) -> dict:
         vars(self).update(fitted)
@@ -455,7 +490,10 @@ class BaseRowModel(BaseNeuralEstimator):
 
 def read_columns(name: str, values, n_columns: int, meaning: str) -> Tensor:
     """A table of so many columns, which have that meaning, as float32."""
-    table = check_array(values, dtype="float32", input_name=name)
+    try:
+        table = check_array(values, dtype="float32", input_name=name)
+    except ValueError as error:
+        raise ValueError(f"{name} must be rows of {n_columns} finite numbers. {error}") from error
     if table.shape[1] != n_columns:
         raise ValueError(f"{name} has {table.shape[1]} columns, but {meaning}.")
     return torch.from_numpy(np.array(table, order="C"))
@@ -469,12 +507,15 @@ def in_working_dtype(X: np.ndarray) -> np.ndarray:
 def location_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each column, or of each channel, to broadcast over a row."""
     axes = (0, *range(2, rows.ndim))
-    location = rows.mean(axes, dtype=np.float64, keepdims=True)[0]
-    with np.errstate(over="ignore"):
-        scale = rows.std(axes, dtype=np.float64, keepdims=True)[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        location = rows.mean(axes, dtype=np.float64, keepdims=True)
+        rows = np.subtract(rows, location, dtype=np.float64)
+        rest = rows.mean(axes, keepdims=True)  # a sum of many rows is rounded: of constants, too
+        rows -= rest
+        scale = np.sqrt(np.square(rows, out=rows).mean(axes, keepdims=True))
     if not np.isfinite(scale).all():
         raise ValueError("X has values too large to standardise. Scale it first.")
-    return location, scale
+    return (location + rest)[0], scale[0]
 
 
 def is_constant(location, scale, dtype) -> np.ndarray:
@@ -486,9 +527,18 @@ def is_constant(location, scale, dtype) -> np.ndarray:
 def standardize(rows: np.ndarray, location: np.ndarray, scale: np.ndarray) -> Tensor:
     """Rows less their location over their scale, a float32 tensor."""
     dtype = np.float64 if rows.dtype == np.float64 else np.float32
-    scaled = np.subtract(rows, location.astype(dtype), dtype=dtype)
-    scaled /= scale.astype(dtype)
-    return torch.from_numpy(scaled.astype(np.float32, copy=False))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        scaled = np.subtract(rows, location.astype(dtype), dtype=dtype)
+        scaled /= scale.astype(dtype)
+        scaled = scaled.astype(np.float32, copy=False)
+    if not (scaled.min() >= -LARGEST_SCALED and scaled.max() <= LARGEST_SCALED):
+        within = (np.abs(scaled) <= LARGEST_SCALED).reshape(len(scaled), -1).all(axis=1)
+        raise ValueError(
+            f"X has values too large, first in row {within.argmin()}: more than "
+            f"{LARGEST_SCALED:g} times scale_ from location_, by the rows that were fitted. Bring "
+            "X to the units of those, or leave such rows out."
+        )
+    return torch.from_numpy(scaled)
 
 
 class BaseRepresentation(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseRowModel):

@@ -156,12 +156,12 @@ class AutoencoderTransformer(BaseRepresentation):
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
-            In the units and the shape of the data.
+        ndarray of float32 or float64 of shape (n_samples, ...)
+            In the units and the shape of the data (see :ref:`decoded-rows`).
         """
         check_is_fitted(self)
         codes = self._check_codes(X)
-        return self._to_units(apply_in_batches(self.decoder_, codes, self.device_))
+        return self._to_units(apply_in_batches(self.decoder_, codes, self.device_), "X")
 
 
 class ReconstructionObjective(EncoderObjective):

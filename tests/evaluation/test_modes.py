@@ -1,12 +1,14 @@
 """Modes and reconstructions: counts by hand, limits, and the toy data that they are for."""
 
 import math
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from skmi.datasets import make_gaussian_grid, make_spiral, stack_images
 from skmi.evaluation import (
@@ -129,3 +131,16 @@ def test_classifiers_must_be_fitted(digits, measure):
 def test_what_is_no_classifier():
     with pytest.raises(TypeError, match="classifier must be"):
         label_preserving_accuracy(None, np.zeros((5, 2)), np.zeros((5, 2)))
+    regressor = KNeighborsRegressor(1).fit(np.zeros((5, 4)), np.zeros(5))
+    with pytest.raises(TypeError, match="got a KNeighborsRegressor, which has no classes_"):
+        modes_captured(np.zeros((5, 4)), regressor)
+
+
+def test_names_of_columns_reach_the_classifier(digits):
+    X = pd.DataFrame(digits.data[:300]).add_prefix("pixel ")
+    classifier = KNeighborsClassifier(1).fit(X, digits.target[:300])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert label_preserving_accuracy(classifier, X, X) == 1
+        counts = mode_counts(X, classifier)
+    assert np.array_equal(counts, np.bincount(digits.target[:300]))

@@ -258,6 +258,23 @@ def test_what_cannot_be_compared_is_refused(change, message):
         ms_ssim(arguments.pop("X"), arguments.pop("X_hat"), **arguments)
 
 
+def test_remedies_are_put_into_words():
+    for shape, words in [
+        ((2, 16, 16, 3), r"fits after 1 halving\. Use X\.transpose\(0, 3, 1, 2\) .* last\.$"),
+        ((2, 1, 12, 12), r"fits after 1 halving\. Use n_scales=1 or .*, and report it\.$"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            ms_ssim(np.zeros(shape), np.zeros(shape), data_range=1, n_scales=2)
+
+
+def test_an_axis_of_one_channel_may_be_left_out():
+    X = np.random.default_rng(0).uniform(size=(3, 1, 32, 32))
+    Y = np.random.default_rng(1).uniform(size=(3, 1, 32, 32))
+    expected = ms_ssim(X, Y, data_range=1, n_scales=2)
+    np.testing.assert_array_equal(ms_ssim(X[:, 0], Y, data_range=1, n_scales=2), expected)
+    np.testing.assert_array_equal(ms_ssim(X, Y[:, 0], data_range=1, n_scales=2), expected)
+
+
 def test_a_range_of_another_scaling_is_noticed():
     X = np.random.default_rng(0).uniform(size=(2, 1, 32, 32))
     with pytest.warns(UserWarning, match="next to nothing of data_range"):

@@ -30,6 +30,7 @@ from skmi.generative._base import COLUMN_STD, INFORMATION_BOUNDS, MovingAverage
 from skmi.generative.ali import ALIObjective
 from skmi.generative.gan import GANObjective
 from skmi.networks.gan import ConvolutionalScore, make_gan_encoder, make_generator
+from skmi.representation._base import is_constant, location_and_scale
 from skmi.representation._objective import InformationCritic
 from skmi.training import ETA_LEARNING_RATE
 
@@ -48,6 +49,11 @@ BIGAN = BiGANTransformer(**QUICK)
 MATCHING = GeneratorByPriorMatching(**QUICK, encoder_hidden=(16,))
 ALL = [GAN, ALI, BIGAN, MATCHING]
 each = pytest.mark.parametrize("model", ALL, ids=["gan", "ali", "bigan", "matching"])
+
+# most fits here are short
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The generator took:sklearn.exceptions.ConvergenceWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -712,6 +718,16 @@ def test_codes_of_samples():
         gan.sample(0)
 
 
+def test_as_many_samples_as_codes():
+    gan = clone(GAN).set_params(code_size=2).fit(normal(64, 4))
+    codes = normal(7, 2)
+    samples = gan.sample(codes=codes, random_state=0)
+    assert np.array_equal(samples, gan.sample(7, codes=codes, random_state=0))
+    assert gan.sample().shape == gan.sample(codes=[0.0, 1.0]).shape == (1, 4)
+    with pytest.raises(ValueError, match=r"codes must be rows of 2 finite numbers.*'a'"):
+        gan.sample(codes=["a", "b"])
+
+
 def _seed(random_state):
     return int(np.random.RandomState(random_state).randint(2**31 - 1))
 
@@ -858,3 +874,114 @@ def test_divergence_of_known_distributions():
     gan = MIGAN(1, mi_weight=0, generator=Shifted(), learning_rate=3e-3, discriminator_hidden=(32,))
     gan.set_params(max_epochs=15, random_state=0).fit(X)
     assert gan.evaluate(X)["divergence"] == pytest.approx(divergence, abs=0.05)
+
+
+# --------------------------------------------------------------- the range of numbers
+
+
+@each
+def test_rows_out_of_the_range_of_those_fitted(model):
+    X = normal(64, 4)
+    fitted = clone(model).fit(X)
+    for factor in (1e20, 1e40, 1e300):
+        wild = np.where(np.arange(64)[:, None] == 5, factor, X)
+        for method in ("score", "transform", "reconstruct"):
+            if hasattr(fitted, method):
+                with pytest.raises(ValueError, match="X has values too large, first in row 5"):
+                    getattr(fitted, method)(wild)
+    assert np.isfinite(fitted.score(1e10 * X))
+
+
+@each
+def test_data_of_any_size_and_offset_come_back(model):
+    # the networks see the same rows, so that samples differ by the change of units alone
+    X = np.column_stack([normal(64, 3), normal(64) + 2.0])
+    samples = clone(model).fit(X).sample(50, random_state=0)
+    assert samples.dtype == np.float32
+    for scale, offset in [(1e40, 0.0), (1e-42, 0.0), (1.0, 1e9), (3600.0, 1.7e9)]:
+        moved = clone(model).fit(scale * X + offset).sample(50, random_state=0)
+        assert moved.dtype == np.float64
+        np.testing.assert_allclose((moved - offset) / scale, samples, atol=1e-2)
+    assert clone(model).fit(X + 100).sample(5).dtype == np.float32
+
+
+def test_codes_out_of_range():
+    X = normal(64, 4)
+    with pytest.raises(ValueError, match="Decoding codes gives rows that are not finite"):
+        clone(GAN).fit(X).sample(2, codes=np.full(3, 3e38))
+    ali = clone(ALI).fit(X)
+    with pytest.raises(ValueError, match="Decoding X gives rows that are not finite"):
+        ali.inverse_transform(np.full((2, 3), 3e38))
+
+
+@each
+def test_constant_columns_are_drawn_constant(model, tmp_path):
+    X = normal(64, 4)
+    X[:, 1], X[:, 3] = 5.0, 0.1
+    fitted = clone(model).fit(X)
+    fitted.save(tmp_path / "model.safetensors")
+    for copied in (
+        fitted,
+        type(model).load(tmp_path / "model.safetensors"),
+        pickle.loads(pickle.dumps(fitted)),
+    ):
+        samples = copied.sample(50, random_state=0)
+        assert (samples[:, [1, 3]] == np.float32([5.0, 0.1])).all()
+        assert (samples[:, [0, 2]].std(axis=0) > 0).all()
+    X[:8, 1] += 1  # it varies now
+    samples = fitted.partial_fit(X).sample(50, random_state=0)
+    assert samples[:, 1].std() > 0 and (samples[:, 3] == np.float32(0.1)).all()
+
+
+def test_moments_of_many_rows():
+    # a sum of many constants is rounded, and they are constant all the same
+    location, scale = location_and_scale(np.full((100_000, 2), 0.1))
+    assert is_constant(location, scale, np.dtype(np.float64)).all()
+    X = normal(50, 3, 4, 4) + 10
+    location, scale = location_and_scale(X)
+    np.testing.assert_allclose(location[:, 0, 0], X.mean((0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(scale[:, 0, 0], X.std((0, 2, 3)), rtol=1e-12)
+
+
+# -------------------------------------------------------------- fits that went wrong
+
+
+@pytest.mark.parametrize("model", [GAN, MATCHING], ids=["gan", "matching"])
+def test_few_steps_are_told_of(model):
+    X = normal(64, 4)
+    model = clone(model).set_params(batch_size=64, max_epochs=30)
+    often = {"n_encoder": 1} if hasattr(model, "n_encoder") else {}
+    with pytest.warns(ConvergenceWarning, match=r"The generator took (30|6) steps.*batch_size"):
+        model.fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        clone(model).set_params(batch_size=4, max_epochs=7, **often).fit(X)
+        model.partial_fit(X)
+
+
+def test_numbers_that_do_not_match_are_told_of():
+    wild = clone(MATCHING).set_params(learning_rate=10.0, max_epochs=20)
+    with pytest.warns(ConvergenceWarning, match="numbers from their targets nearly always"):
+        wild.fit(normal(64, 4))
+
+
+@pytest.mark.parametrize("model", [GAN, ALI, MATCHING], ids=["gan", "ali", "matching"])
+def test_rows_that_ran_away_are_told_of_by_partial_fit(model):
+    X = normal(160, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        fitted = clone(model).partial_fit(X)
+        for weight in fitted.generator_.parameters():
+            if weight.ndim == 2:
+                weight.data *= 1e4
+        with pytest.raises(ConvergenceWarning, match="times as far from the mean of the data"):
+            fitted.partial_fit(X)
+
+
+def test_terms_of_prior_matching_on_other_rows():
+    X = normal(1000, 4)
+    model = clone(MATCHING).set_params(max_epochs=4).fit(X)
+    terms = model.evaluate(normal(500, 4, seed=1))
+    assert set(terms) == {"loss", "mean", "data_mean", "mismatch"}
+    assert terms["loss"] == pytest.approx((terms["mean"] - 1) ** 2, abs=0.05)
+    assert terms["mismatch"] == pytest.approx(model.history_[-1]["train_mismatch"], abs=0.3)
