@@ -501,9 +501,10 @@ class InfoMaxVAETransformer(BaseRepresentation):
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
-            The mean of p(x|z) in the units and the shape of the data. An autoregressive decoder
-            has no such mean: rows are drawn pixel by pixel, always with the same seed.
+        ndarray of shape (n_samples, ...)
+            The mean of p(x|z) in the units and the shape of the data (see :ref:`decoded-rows`). An
+            autoregressive decoder has no such mean: rows are drawn pixel by pixel, always with the
+            same seed.
         """
         check_is_fitted(self)
         return self._decode(self._check_codes(X))
@@ -538,7 +539,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
+        ndarray of shape (n_samples, ...)
             See `inverse_transform`.
         """
         means, _ = self.posterior(X)
@@ -558,7 +559,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
 
         Returns
         -------
-        ndarray of float32 of shape (n_samples, ...)
+        ndarray of shape (n_samples, ...)
             In the units and the shape of the data.
         """
         check_is_fitted(self)
