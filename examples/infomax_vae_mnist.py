@@ -91,6 +91,7 @@ def measure(name, vae, train, test, y_test, mine):
         "MI, mixture": latent_mutual_information(means, stds, random_state=0),
         "KL": kl_to_prior(means, stds),
         "AU": active_units(means),
+        "active directions": int((np.linalg.eigvalsh(np.cov(means.T)) > 0.05).sum()),
         "linear accuracy": linear_probe(means, y_test, random_state=0).mean(),
         "minutes": minutes,
     }

@@ -180,7 +180,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     n_iter_ : int
         Number of epochs.
     n_samples_fit_ : int
-        Number N of rows of the last call of `fit` or `partial_fit`.
+        Number N of rows of `fit` or `partial_fit`, of the call with most.
     location_, scale_ : ndarray
         What the data are centred and divided by.
     row_shape_ : tuple of int
@@ -434,7 +434,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         )
 
     def _train(self, rows, codes, *, go_on, epochs):
-        self.n_samples_fit_ = len(rows)
+        self.n_samples_fit_ = max(len(rows), self.n_samples_fit_ if go_on else 0)
         if go_on:
             self.objective_.n_draws = self.n_train_draws
         try:
@@ -522,19 +522,19 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     def _warn_of_failure(self, rows: Tensor, classes: Tensor) -> None:
         """Complain of a classifier worse than none, and of a critic that misses much."""
         information, cross_entropy = self._read_codes(rows, classes)
-        guessing = entropy(np.bincount(classes))
-        relevance = guessing - cross_entropy
+        guessing = math.log(len(self.classes_))
+        relevance = entropy(np.bincount(classes)) - cross_entropy
         if not cross_entropy <= guessing + WORSE_THAN_GUESSING:
             warn(
                 f"Training has diverged: the cross-entropy of the classes is {cross_entropy:.3g} "
-                f"nats, and by their frequencies alone it is {guessing:.3g}. Lower learning_rate "
-                "or beta.",
+                f"nats, and {guessing:.3g} if all are given the same probability. Lower "
+                "learning_rate or beta.",
                 ConvergenceWarning,
             )
             return
         if information is None:
             return
-        if information < relevance - LOOSE:
+        if not information >= relevance - LOOSE:
             more = f"the classifier reads {relevance:.3g} of the classes in them"
         elif self.beta * (self.compression_ - information) > LOOSE:
             more = (
@@ -543,11 +543,15 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             )
         else:
             return
+        if self.bound == "infonce":
+            cause = "it sees at most the logarithm of batch_size, or has learned too little. Raise "
+            cause += "batch_size"
+        else:
+            cause = "it has learned too little, or is misled by the encoder. Raise critic_hidden"
         warn(
-            f"The critic finds {information:.3g} nats in the codes, but {more}: it has learned too "
-            "little, or is misled by the encoder. Use bound='vib' with Gaussian codes; raise "
-            "critic_hidden, n_critic, n_train_draws or critic_learning_rate; or lower "
-            "learning_rate or beta.",
+            f"The critic finds {information:.3g} nats in the codes, but {more}: {cause}, n_critic, "
+            "n_train_draws or critic_learning_rate; lower learning_rate or beta; or use "
+            "bound='vib' with Gaussian codes.",
             ConvergenceWarning,
         )
 

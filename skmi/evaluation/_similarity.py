@@ -114,10 +114,11 @@ def ms_ssim(X, X_hat, *, data_range=None, n_scales=5, window_size=11, sigma=1.5)
     """
     are_bytes = all(np.asarray(images).dtype == np.uint8 for images in (X, X_hat))
     X, X_hat = read_rows("X", X), read_rows("X_hat", X_hat)
+    shapes = X.shape, X_hat.shape
     if {X.ndim, X_hat.ndim} == {3, 4}:
         X, X_hat = (images[:, None] if images.ndim == 3 else images for images in (X, X_hat))
     if X.shape != X_hat.shape:
-        raise ValueError(f"X and X_hat must have the same shape, got {X.shape} and {X_hat.shape}.")
+        raise ValueError(f"X and X_hat must have the same shape, got {shapes[0]} and {shapes[1]}.")
     weights = _read_weights(n_scales)
     _check_size(X.shape, len(weights), window_size)
     low, high = _read_range(data_range, are_bytes, X=X, X_hat=X_hat)

@@ -242,7 +242,9 @@ class AdversarialMixin:
 
     @property
     def _n_steps(self) -> int:
-        """Steps of the generator, since it was built or loaded."""
+        """Steps of the generator: all, if they are averaged, else since it was built or loaded."""
+        if self.objective_.average is not None:
+            return self.objective_.average.n_steps
         weights = self._training_state["optimizers"]["model"]["state"].values()
         return int(max((weight["step"] for weight in weights), default=0))
 

@@ -189,7 +189,7 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
                 f"batches, and there were {self._training_state['n_steps']}. {self._more_steps}"
             )
         mismatch, largest = self.history_[-1]["train_mismatch"], 4 * math.log(2)
-        if mismatch > WON * largest:
+        if whole and mismatch > WON * largest:
             return (
                 "The discriminators tell the encoder's numbers from their targets nearly always: "
                 f"they find {mismatch:.2f} of at most {largest:.2f} nats, and the generator "

@@ -29,8 +29,8 @@ __all__ = ["BaseRepresentation", "BaseRowModel"]
 
 #: Fewest rows that are held out to tell when to stop.
 FEWEST_STOP_ROWS = 16
-#: Largest scaled value that networks are given: its square is within the range of float32.
-LARGEST_SCALED = 1e18
+#: Largest scaled value that networks are given: sums of squares of it are within float32.
+LARGEST_SCALED = 1e12
 
 
 #: Parameters that may change between one training and the next.
@@ -45,6 +45,7 @@ FREE_PARAMETERS = {
     "learning_rate",
     "max_epochs",
     "n_critic",
+    "n_critic_draws",
     "n_draws",
     "n_discriminator",
     "n_encoder",

@@ -38,6 +38,8 @@ __all__ = ["InfoMaxVAETransformer"]
 
 #: Divergences between pairs and shuffled pairs: bounds that need the scores alone, or one eta.
 DIVERGENCES = {"kl": "nwj"} | {name: name for name in BOUNDS if name not in ("a-dv", "smile")}
+#: Those of them that are bounds on mutual information, in nats.
+BOUNDS_ON_INFORMATION = ("kl", "nwj", "dv", "eta-dv", "infonce")
 #: Most rows that tell the variance of the noise after training.
 NOISE_ROWS = 2**14
 
@@ -65,9 +67,11 @@ class InfoMaxVAETransformer(BaseRepresentation):
     ----------
     n_components : int, default=20
         Number of latent columns.
-    alpha : float, default=10.0
-        Weight of the information; 0 leaves it and its critic out. The authors advise 10 to 20.
-        Silent latent columns come into use if it is above ``beta * (1 + critic_noise**2)``.
+    alpha : float, default=3.0
+        Weight of the information; 0 leaves it and its critic out. Silent latent columns come into
+        use if it is above ``beta * (1 + critic_noise**2)``, and into use as copies of others if
+        it is above that times ``1 + critic_noise**-2``. The authors, without noise, advise 10 to
+        20.
     beta : float, default=1.0
         Weight of the divergence of the posterior from the prior.
     divergence : str, default="kl"
@@ -107,11 +111,11 @@ class InfoMaxVAETransformer(BaseRepresentation):
         What the critic is told of a row beside its code: the means and log deviations of its
         posterior, or the row itself, as in the paper. Both have the same information about the
         code, and the first are easier to read.
-    critic_noise : float, default=2.75
+    critic_noise : float, default=1.0
         Standard deviation of noise on the codes that the critic sees, which are standardised
         then (see Notes). 0: it sees them as they are, as in the paper.
     n_critic : int, default=1
-        Steps of the critic on each batch.
+        Steps of the critic on each batch, on one draw of the codes each.
     n_critic_draws : int, default=4
         Draws of the code of each row that the information is the mean over, in pairs of opposite
         noise; 1 in the paper. The decoder takes one of them. More make the gradient of the
@@ -189,12 +193,17 @@ class InfoMaxVAETransformer(BaseRepresentation):
 
     A latent column in use gains information as its posterior becomes narrower, without end and at
     the cost of the likelihood. Through noise of :math:`\tau` standard deviations of the code, a
-    column has :math:`\frac12 \log (1 + \tau^2) / (\sigma^2 + \tau^2)` nats of information, if
-    its posteriors have the variance :math:`\sigma^2` and its codes 1: a narrow one has all there
-    is, and what is left to be gained is in columns that are silent. The critic then bounds less
-    than :math:`I_q(x; z)`, and so does ``information`` in ``history_``. The objective as published
-    has ``critic_input="data", critic_noise=0, n_critic_draws=1``. It puts all columns to use as
-    well, but takes tens of nats of likelihood for it on MNIST, where the defaults take about one.
+    column has at most
+
+    .. math:: \frac12 \log \frac{1 + \tau^2}{\sigma^2 + \tau^2}
+
+    nats, if its posteriors have the variance :math:`\sigma^2` and its codes 1: a narrow one has
+    nearly all there is, and what is left to be gained is in columns that are silent. The critic
+    then bounds less than :math:`I_q(x; z)`: ``information`` in ``history_`` is at most
+    :math:`\frac12 \log(1 + \tau^{-2})` a column, 0.35 nats by default. The objective as published
+    has ``critic_input="data", critic_noise=0, n_critic_draws=1`` and ``alpha=10``. It puts all
+    columns to use as well, but takes tens of nats of likelihood for it on MNIST, where the
+    defaults take about one.
 
     References
     ----------
@@ -237,7 +246,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         self,
         n_components=20,
         *,
-        alpha=10.0,
+        alpha=3.0,
         beta=1.0,
         divergence="kl",
         mmd=0.0,
@@ -249,7 +258,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         encoder_width=32,
         critic_hidden=(256, 256),
         critic_input="posterior",
-        critic_noise=2.75,
+        critic_noise=1.0,
         n_critic=1,
         n_critic_draws=4,
         feature_layer="global",
@@ -318,6 +327,18 @@ class InfoMaxVAETransformer(BaseRepresentation):
         (rows,) = super()._prepare(X, y, reset=reset)
         if self.alpha:
             warn_of_small_batches(self.batch_size, len(rows), f"alpha={self.alpha}", "alpha=0")
+            charged = self.beta * (1 + self.critic_noise**2)
+            if (
+                self.critic_noise
+                and self.divergence in BOUNDS_ON_INFORMATION
+                and (self.alpha <= charged)
+            ):
+                warn(
+                    f"alpha={self.alpha} is not above beta * (1 + critic_noise**2) = {charged:g}: "
+                    "a silent latent column gains less by its information than the prior charges, "
+                    "and remains silent. Raise alpha, or lower critic_noise.",
+                    UserWarning,
+                )
         return (rows,)
 
     @property
@@ -326,16 +347,23 @@ class InfoMaxVAETransformer(BaseRepresentation):
             return super()._advice
         return (
             "The critic's scores may have exploded: lower alpha or critic_learning_rate, or choose "
-            "divergence='jsd', whose gradients are bounded."
+            "divergence='jsd', whose gradients are bounded (with twice the alpha: it is half as "
+            "large where codes tell little)."
         )
 
     def _train(self, rows, *, go_on, epochs):
+        if go_on:
+            self.objective_.n_draws = self._n_draws
         super()._train(rows, go_on=go_on, epochs=epochs)
         some = self._scale(rows[:: math.ceil(len(rows) / NOISE_ROWS)])
         self.objective_.to(self.device_)
         self.objective_.fit_noise(part.to(self.device_) for part in some.split(EVALUATION_ROWS))
         self.objective_.cpu()
         return self
+
+    @property
+    def _n_draws(self) -> int:
+        return self.n_critic_draws if self.alpha else 1
 
     def _players(self):
         model = Player("model", self.learning_rate, betas=tuple(self.betas))
@@ -376,7 +404,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
             beta=self.beta,
             mmd=self.mmd,
             view=view,
-            n_draws=self.n_critic_draws if self.alpha else 1,
+            n_draws=self._n_draws,
         )
 
     def _make_encoder(self, shape):
@@ -507,9 +535,9 @@ class InfoMaxVAETransformer(BaseRepresentation):
             same seed.
         """
         check_is_fitted(self)
-        return self._decode(self._check_codes(X))
+        return self._decode(self._check_codes(X), "X")
 
-    def _decode(self, codes: Tensor, *, noise: bool = False, seed: int = 0):
+    def _decode(self, codes: Tensor, name="codes", *, noise: bool = False, seed: int = 0):
         decoder, likelihood = self.decoder_, self._networks["likelihood"]
         likelihood = copy.deepcopy(likelihood).to(self.device_)
         generator = torch.Generator(self.device_).manual_seed(seed)
@@ -527,7 +555,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         else:
             read = draw if noise else likelihood.mean
             rows = apply_in_batches(decoder, codes, self.device_, read)
-        return self._to_units(rows)
+        return self._to_units(rows, name)
 
     def reconstruct(self, X):
         """Rows as the decoder rebuilds them from the means of their posteriors.

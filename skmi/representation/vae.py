@@ -53,7 +53,6 @@ class VAETransformer(InfoMaxVAETransformer):
 
     # what the family's other members set
     alpha, beta, divergence, mmd = 0.0, 1.0, "kl", 0.0
-    critic_input, critic_noise, n_critic_draws = "posterior", 0.0, 1
 
     def __init__(
         self,
@@ -159,7 +158,6 @@ class BetaVAETransformer(InfoMaxVAETransformer):
 
     # what the family's other members set
     alpha, divergence, mmd = 0.0, "kl", 0.0
-    critic_input, critic_noise, n_critic_draws = "posterior", 0.0, 1
 
     def __init__(
         self,
@@ -271,7 +269,6 @@ class InfoVAETransformer(InfoMaxVAETransformer):
 
     # what the family's other members set
     alpha, divergence = 0.0, "kl"
-    critic_input, critic_noise, n_critic_draws = "posterior", 0.0, 1
 
     def __init__(
         self,
