@@ -712,7 +712,7 @@ def test_rows_out_of_the_range_of_those_fitted():
     for method in ("predict", "predict_proba", "transform", "sample_codes", "posterior"):
         with pytest.raises(ValueError, match="X has values too large, first in row 0"):
             getattr(fitted, method)(1e40 * X)
-    assert np.isfinite(fitted.predict_proba(1e15 * X)).all()
+    assert np.isfinite(fitted.predict_proba(1e10 * X)).all()
 
 
 def test_exploding_critic():

@@ -15,12 +15,10 @@ from skmi.representation._objective import (
 )
 from skmi.representation._priors import maximum_mean_discrepancy
 
-__all__ = ["CriticView", "VAEObjective", "Whitening", "is_autoregressive", "split_posterior"]
+__all__ = ["CriticView", "VAEObjective", "is_autoregressive", "split_posterior"]
 
 #: Largest logarithm of a posterior's standard deviation, either way.
 LARGEST_LOG_STD = 10.0
-#: What is added to the variances of codes that are whitened.
-SMALLEST_VARIANCE = 1e-5
 
 
 def is_autoregressive(decoder: nn.Module) -> bool:
@@ -34,52 +32,13 @@ def split_posterior(y: Tensor) -> tuple[Tensor, Tensor]:
     return means, (LARGEST_LOG_STD * torch.tanh(log_stds / LARGEST_LOG_STD)).exp()
 
 
-class Whitening(nn.Module):
-    """Rows brought to mean 0 and covariance 1, by their batch in training, then by moving moments.
-
-    The covariance is drawn towards its diagonal, the more so the fewer rows there are for its
-    columns.
-
-    Parameters
-    ----------
-    n_columns : int
-    momentum : float
-        Weight of a batch in the moving moments.
-    """
-
-    def __init__(self, n_columns: int, momentum: float = 0.1):
-        super().__init__()
-        self.momentum = momentum
-        self.register_buffer("mean", torch.zeros(n_columns))
-        self.register_buffer("covariance", torch.eye(n_columns))
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # a covariance needs all digits
-            return self._whiten(x)
-
-    def _whiten(self, x: Tensor) -> Tensor:
-        mean, covariance = self.mean, self.covariance
-        if self.training:
-            mean = x.mean(0)
-            deviations = x - mean
-            covariance = deviations.T @ deviations / len(x)
-            few = x.shape[1] / (x.shape[1] + len(x))
-            covariance = covariance.lerp(covariance.diag().diag(), few)
-            with torch.no_grad():
-                self.mean.lerp_(mean, self.momentum)
-                self.covariance.lerp_(covariance, self.momentum)
-        ridge = SMALLEST_VARIANCE * torch.eye(len(covariance), device=x.device)
-        factor = torch.linalg.cholesky(covariance + ridge)
-        return torch.linalg.solve_triangular(factor, (x - mean).T, upper=False).T
-
-
 class CriticView(nn.Module):
     """What a critic sees of rows and of several draws of their codes.
 
     A code depends on its row by the posterior alone, so that the one tells as much of it as the
     other. Noise takes most of the information where there is much of it: what is left to be
-    gained lies in codes that say little, and not in narrow posteriors. Codes are whitened beneath
-    it, lest they grow out of it, or repeat one another to average it out.
+    gained lies in codes that say little, and not in narrow posteriors. Codes are standardised
+    beneath it, lest they grow out of it.
 
     Parameters
     ----------
@@ -94,13 +53,13 @@ class CriticView(nn.Module):
     def __init__(self, n_components: int, *, of_posteriors: bool, noise: float):
         super().__init__()
         self.of_posteriors, self.noise = of_posteriors, noise
-        self.whiten = Whitening(n_components) if noise else None
+        self.standardize = nn.BatchNorm1d(n_components, affine=False) if noise else None
 
     def forward(self, x, mean, std, codes, generator) -> tuple[Tensor, Sequence[Tensor]]:
         known = torch.cat([mean, std.log()], dim=1).detach() if self.of_posteriors else x.flatten(1)
         if not self.noise:
             return known, codes
-        seen = self.whiten(torch.cat(codes))
+        seen = self.standardize(torch.cat(codes))
         return known, (seen + self.noise * gaussian_noise(seen, generator)).split(len(x))
 
 

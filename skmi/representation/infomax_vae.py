@@ -67,11 +67,10 @@ class InfoMaxVAETransformer(BaseRepresentation):
     ----------
     n_components : int, default=20
         Number of latent columns.
-    alpha : float, default=3.0
+    alpha : float, default=10.0
         Weight of the information; 0 leaves it and its critic out. Silent latent columns come into
-        use if it is above ``beta * (1 + critic_noise**2)``, and into use as copies of others if
-        it is above that times ``1 + critic_noise**-2``. The authors, without noise, advise 10 to
-        20.
+        use if it is above ``beta * (1 + critic_noise**2)``. The authors, without noise, advise 10
+        to 20.
     beta : float, default=1.0
         Weight of the divergence of the posterior from the prior.
     divergence : str, default="kl"
@@ -111,7 +110,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         What the critic is told of a row beside its code: the means and log deviations of its
         posterior, or the row itself, as in the paper. Both have the same information about the
         code, and the first are easier to read.
-    critic_noise : float, default=1.0
+    critic_noise : float, default=2.75
         Standard deviation of noise on the codes that the critic sees, which are standardised
         then (see Notes). 0: it sees them as they are, as in the paper.
     n_critic : int, default=1
@@ -200,10 +199,13 @@ class InfoMaxVAETransformer(BaseRepresentation):
     nats, if its posteriors have the variance :math:`\sigma^2` and its codes 1: a narrow one has
     nearly all there is, and what is left to be gained is in columns that are silent. The critic
     then bounds less than :math:`I_q(x; z)`: ``information`` in ``history_`` is at most
-    :math:`\frac12 \log(1 + \tau^{-2})` a column, 0.35 nats by default. The objective as published
-    has ``critic_input="data", critic_noise=0, n_critic_draws=1`` and ``alpha=10``. It puts all
-    columns to use as well, but takes tens of nats of likelihood for it on MNIST, where the
-    defaults take about one.
+    :math:`\frac12 \log(1 + \tau^{-2})` a column, 0.06 nats by default. The objective as published
+    has ``critic_input="data", critic_noise=0, n_critic_draws=1``. It puts all columns to use as
+    well, but takes tens of nats of likelihood for it on MNIST, where the defaults take none or one.
+
+    Columns that come into use may repeat others in part: copies average the noise. The number of
+    directions in which codes vary, that of large eigenvalues of the covariance of their means, is
+    then less than that of the active units.
 
     References
     ----------
@@ -246,7 +248,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         self,
         n_components=20,
         *,
-        alpha=3.0,
+        alpha=10.0,
         beta=1.0,
         divergence="kl",
         mmd=0.0,
@@ -258,7 +260,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         encoder_width=32,
         critic_hidden=(256, 256),
         critic_input="posterior",
-        critic_noise=1.0,
+        critic_noise=2.75,
         n_critic=1,
         n_critic_draws=4,
         feature_layer="global",

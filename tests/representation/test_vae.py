@@ -34,7 +34,7 @@ from skmi.representation import (
 )
 from skmi.representation._objective import InformationCritic
 from skmi.representation._priors import maximum_mean_discrepancy
-from skmi.representation._vae_objective import CriticView, VAEObjective, Whitening
+from skmi.representation._vae_objective import CriticView, VAEObjective
 from skmi.representation.infomax_vae import DIVERGENCES
 
 QUICK = {
@@ -45,7 +45,7 @@ QUICK = {
     "n_importance_samples": 4,
     "random_state": 0,
 }
-PUBLISHED = {"alpha": 10.0, "critic_input": "data", "critic_noise": 0.0, "n_critic_draws": 1}
+PUBLISHED = {"critic_input": "data", "critic_noise": 0.0, "n_critic_draws": 1}
 FAMILY = [
     InfoMaxVAETransformer(**QUICK, critic_hidden=(8,)),
     VAETransformer(**QUICK),
@@ -227,41 +227,6 @@ def test_information_through_noise_has_its_closed_form(variance, scale):
         assert -math.log(1 - r**2) / 2 == pytest.approx(information, abs=0.003)
 
 
-def test_a_copy_of_a_code_tells_nothing_more():
-    # but what is new does; by the correlation of the means with all columns that the critic sees
-    noise, n_rows, generator = 2.5, 100_000, torch.Generator().manual_seed(0)
-    mean, other = torch.randn(2, n_rows, 1, generator=generator)
-
-    def information(means, variances):
-        means = torch.cat(means, dim=1)
-        stds = torch.tensor(variances).sqrt().expand(n_rows, -1)
-        codes = means + stds * torch.randn(means.shape, generator=generator)
-        view = CriticView(len(variances), of_posteriors=True, noise=noise)
-        _, (seen,) = view(means, means, stds, [codes], generator)
-        joint = torch.cat([mean, other, seen], dim=1).T.cov()
-        determinants = (joint.det(), joint[:2, :2].det(), joint[2:, 2:].det())
-        whole, told, shown = (d.log().item() for d in determinants)
-        return (told + shown - whole) / 2
-
-    alone = information([mean], [0.02])
-    expected = math.log((1 + noise**2) / (0.02 / 1.02 + noise**2)) / 2
-    assert alone == pytest.approx(expected, abs=0.003)
-    assert information([mean, 0.7 * mean], [0.02, 0.5]) == pytest.approx(alone, abs=0.003)
-    assert information([mean, 0.7 * other], [0.02, 0.5]) > alone + 0.03
-
-
-def test_whitened_rows_have_unit_covariance_in_training_and_later():
-    torch.manual_seed(0)
-    x = torch.randn(2000, 4) @ (torch.eye(4) + torch.ones(4, 4).triu(1)) + 3
-    whitening = Whitening(4).train()
-    for _ in range(200):
-        seen = whitening(x)
-    for rows in (seen, whitening.eval()(x)):
-        torch.testing.assert_close(rows.mean(0), torch.zeros(4), atol=1e-3, rtol=0)
-        torch.testing.assert_close(rows.T.cov(), torch.eye(4), atol=0.05, rtol=0)
-    assert whitening.train()(torch.ones(8, 4)).isfinite().all()  # nothing varies
-
-
 def test_silent_columns_come_into_use_at_little_cost():
     # six latent columns for three factors: the plain autoencoder leaves some of them out
     X = normal(3000, 3) @ normal(3, 8, seed=1) + 0.3 * normal(3000, 8, seed=2)
@@ -277,7 +242,7 @@ def test_silent_columns_come_into_use_at_little_cost():
         )
     )
     units = [active_units(vae.transform(test)) for vae in (plain, infomax, published)]
-    assert units[0] < units[1]
+    assert units[0] < 6 and units[1:] == [6, 6]
     told = [
         latent_mutual_information(*vae.posterior(test), random_state=0) for vae in (plain, infomax)
     ]
