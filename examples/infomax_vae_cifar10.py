@@ -52,7 +52,15 @@ def main():
             "VAE": VAETransformer(n_components, **shared),
             "beta-VAE": BetaVAETransformer(n_components, **shared),
             "InfoVAE": InfoVAETransformer(n_components, **shared),
-            "InfoMax-VAE": InfoMaxVAETransformer(n_components, alpha=10.0, beta=0.1, **shared),
+            "InfoMax-VAE": InfoMaxVAETransformer(  # as published
+                n_components,
+                alpha=10.0,
+                beta=0.1,
+                critic_input="data",
+                critic_noise=0.0,
+                n_critic_draws=1,
+                **shared,
+            ),
         }
         for name, vae in family.items():
             start = time.perf_counter()
