@@ -695,6 +695,13 @@ def test_a_classifier_that_diverged_is_warned_of(options):
         bottleneck(**options, learning_rate=1e3, batch_size=20).fit(X, labels(X))
 
 
+def test_a_short_fit_on_unequal_classes_has_not_diverged():
+    X, y = normal(200, 4), np.repeat([0, 1, 2, 3], [195, 2, 2, 1])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Training has diverged")
+        bottleneck(bound="vib", max_epochs=1).fit(X, y)
+
+
 def test_logarithms_of_probabilities(digits):
     X, y = digits[0][:200], digits[1][:200]
     fitted = bottleneck(bound="vib").fit(X, y)
@@ -795,6 +802,7 @@ def test_plane_of_epochs_without_what_cannot_be():
         row["train_information"] = 51.0
     with pytest.raises(ValueError, match=r"in none of 4 epochs .*from_estimators"):
         InformationPlaneDisplay.from_history(fitted)
+    assert fitted.partial_fit(X[:20], labels(X)[:20]).n_samples_fit_ == 300
     upper = bottleneck(1e-3, bound="vib").fit(X, labels(X))
     upper.history_[0]["train_information"] = 51.0  # an upper bound may be
     assert InformationPlaneDisplay.from_history(upper).compression[0] == 51.0

@@ -5,6 +5,7 @@ import gc
 import itertools
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -298,6 +299,34 @@ def test_every_divergence_trains(digits, divergence):
         nats.append(latent_mutual_information(*vae.posterior(X), random_state=0))
     assert np.isfinite([row["train_information"] for row in vae.history_]).all()
     assert nats[1] > nats[0] + 0.3
+
+
+@pytest.mark.parametrize("divergence", sorted(DIVERGENCES))
+def test_every_divergence_through_noise_is_kept_with_its_moments(digits, tmp_path, divergence):
+    vae = clone(FAMILY[0]).set_params(divergence=divergence, critic_learning_rate=1e-2)
+    vae.fit(digits[0][:300])
+    terms = vae.evaluate(digits[0][300:500])
+    assert np.isfinite(list(terms.values())).all() and terms["information"] != 0
+    vae.save(tmp_path / "vae.safetensors")
+    loaded = InfoMaxVAETransformer.load(tmp_path / "vae.safetensors")
+    assert loaded.evaluate(digits[0][300:500]) == terms  # by the running moments of the codes
+
+
+def test_draws_of_the_critic_may_change_while_training_goes_on(digits):
+    vae = clone(FAMILY[0]).set_params(warm_start=True).fit(digits[0][:100])
+    vae.set_params(n_critic_draws=2).fit(digits[0][:100])
+    assert vae.objective_.n_draws == 2 and len(vae.history_) == 4
+    with pytest.raises(ValueError, match="critic_noise was"):
+        vae.set_params(critic_noise=1.0).fit(digits[0][:100])
+
+
+def test_weights_that_leave_silent_columns_silent_are_warned_of(digits):
+    with pytest.warns(UserWarning, match=r"alpha=5.0 is not above .* = 5:"):
+        clone(FAMILY[0]).set_params(alpha=5.0, critic_noise=2.0).fit(digits[0][:100])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clone(FAMILY[0]).fit(digits[0][:100])
+        clone(FAMILY[0]).set_params(alpha=0.5, critic_noise=0.0).fit(digits[0][:100])
 
 
 # ---------------------------------------------------------------------- known optima
