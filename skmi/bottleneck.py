@@ -211,8 +211,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
 
     A lower bound that is lowered is no guarantee: the encoder may hide from a critic that is too
     small or too slow what it keeps. ``compression_``, which does not ask the critic, tells, and a
-    warning, if the codes say more of the classes than all that the critic finds, or if they keep so
-    much more of the data that it would have mattered: `beta` times what was missed above 0.1.
+    warning, if the codes say more of the classes than all that the critic finds, or if they keep
+    twice as much of the data and it would have mattered: `beta` times what was missed above 0.1.
     Believe ``compression_`` rather than the ``information`` of ``history_``: ``"infonce"`` is at
     most the logarithm of the number of rows of a batch, and the other bounds with a critic may be
     anything, tens of nats or below 0, where a small `beta` leaves codes of more nats than a batch
@@ -536,7 +536,10 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             return
         if not information >= relevance - LOOSE:
             more = f"the classifier reads {relevance:.3g} of the classes in them"
-        elif self.beta * (self.compression_ - information) > LOOSE:
+        elif (
+            information < self.compression_ / 2
+            and self.beta * (self.compression_ - information) > LOOSE
+        ):
             more = (
                 f"they keep {self.compression_:.3g} of the data (compression_), and "
                 f"beta={self.beta:g} lowers only what it finds"
