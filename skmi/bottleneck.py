@@ -933,8 +933,7 @@ class BottleneckObjective(Objective):
             codes = [encoder.sample(x, generator)]
         else:
             codes, known = encoder.draw(x, self.n_draws, generator)
-            found = [self.critic(known, z, generator) for z in codes]
-            value, information = (torch.stack(parts).mean() for parts in zip(*found, strict=True))
+            value, information = self.critic.mean_over_draws(known, codes, generator)
             self._last = known, itertools.cycle([z.detach() for z in codes])
         cross_entropy = torch.stack([F.cross_entropy(self.model["head"](z), y) for z in codes])
         cross_entropy = cross_entropy.mean()

@@ -92,6 +92,12 @@ class InformationCritic(nn.Module):
         joint, product = full_precision(joint), full_precision(product)
         return self.bound.value_and_nats(joint, product, self.eta)
 
+    def mean_over_draws(self, x: Tensor, codes, generator) -> tuple[Tensor, Tensor]:
+        """The same, as means over several draws of the codes."""
+        found = [self(x, z, generator) for z in codes]
+        value, nats = (torch.stack(parts).mean() for parts in zip(*found, strict=True))
+        return value, nats
+
 
 class EncoderObjective(Objective):
     """The loss of an encoder, to which gamma times the divergence from a prior is added.

@@ -114,10 +114,7 @@ class VAEObjective(Objective):
         terms = {"log_likelihood": log_likelihood, "kl": kl}
         if self.alpha:
             known, seen = self.view(x, mean, std, codes, generator)
-            found = [self.critic(known, code, generator) for code in seen]
-            value, terms["information"] = (
-                torch.stack(parts).mean() for parts in zip(*found, strict=True)
-            )
+            value, terms["information"] = self.critic.mean_over_draws(known, seen, generator)
             loss = loss - self.alpha * value
             self._last = known, tuple(code.detach() for code in seen)
         if self.mmd:

@@ -333,7 +333,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
             if (
                 self.critic_noise
                 and self.divergence in BOUNDS_ON_INFORMATION
-                and (self.alpha <= charged)
+                and self.alpha <= charged
             ):
                 warn(
                     f"alpha={self.alpha} is not above beta * (1 + critic_noise**2) = {charged:g}: "
