@@ -387,9 +387,8 @@ def adaptive_clipping(gradients: Sequence[Tensor], reference: Sequence[Tensor]) 
     """
     (unit, norm), (unit_of_reference, limit) = map(_unit_and_norm, (gradients, reference))
     limit = unit_of_reference * limit
-    larger = unit * norm > limit
-    unit, scale = torch.where(larger, unit, 1.0), torch.where(larger, limit / norm, 1.0)
-    return [part / unit * scale for part in gradients]
+    scale = torch.where(unit * norm > limit, limit / norm / unit, 1.0)
+    return list(torch._foreach_mul(gradients, scale))
 
 
 def _unit_and_norm(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -397,9 +396,10 @@ def _unit_and_norm(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
     It is a power of two, by which division does not round.
     """
-    peak = torch.stack([part.abs().amax() for part in parts]).amax()
+    peak = torch.stack([torch.stack(part.aminmax()) for part in parts]).abs().amax()
     unit = torch.exp2(peak.clamp(min=torch.finfo(peak.dtype).tiny).log2().floor())
-    return unit, torch.stack([(part / unit).square().sum() for part in parts]).sum().sqrt()
+    norms = torch._foreach_norm(torch._foreach_div(parts, unit))
+    return unit, torch.linalg.vector_norm(torch.stack(norms))
 
 
 def _add_clipped(loss: Tensor, parameters: Sequence[Tensor]) -> None:

@@ -53,8 +53,14 @@ def draw_latents(prior: str, shape: tuple[int, int], generator: torch.Generator)
     return 2 * values - 1 if prior == "uniform" else values
 
 
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
 class MovingAverage(nn.Module):
     """A copy of a module, whose weights and buffers are exponential moving averages of its own.
+
+    Buffers of integers, which count, are those of the module.
 
     Players that circle around one another may be on average where neither of them ever is.
 
@@ -81,9 +87,12 @@ class MovingAverage(nn.Module):
     def follow(self, module: nn.Module) -> None:
         """Take another step towards a module."""
         change = 1 - averaging_decay(self.decay, self.n_steps)
-        own = self.module.state_dict()
-        for name, value in module.state_dict().items():
-            own[name].copy_(torch.lerp(own[name].float(), value.float(), change))
+        pairs = list(zip(_tensors(self.module), _tensors(module), strict=True))
+        averaged = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_lerp_(*zip(*averaged, strict=True), change)
+        for own, count in pairs:
+            if not own.is_floating_point():
+                own.copy_(count)
         self.n_steps += 1
 
 
@@ -288,6 +297,9 @@ class AdversarialMixin:
 
     def _callbacks(self) -> list[Callback]:
         return [*super()._callbacks(), _FollowSteps()]
+
+    def _trainer_options(self) -> dict:
+        return {"precision": self.precision}
 
     def _fixed_parameters(self) -> dict:
         return super()._fixed_parameters() | {"averaging": self.averaging}

@@ -20,8 +20,12 @@ from skmi.generative._base import (
 )
 from skmi.networks import ENCODERS, checked_copy, make_encoder
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_gan_encoder
-from skmi.representation._base import POSTERIOR_COLUMNS, BaseRepresentation
-from skmi.representation._objective import InformationCritic, gaussian_noise
+from skmi.representation._base import (
+    COMPUTE_CONSTRAINTS,
+    POSTERIOR_COLUMNS,
+    BaseRepresentation,
+)
+from skmi.representation._objective import InformationCritic, full_precision, gaussian_noise
 from skmi.representation._vae_objective import split_posterior
 
 __all__ = ["ALITransformer", "BiGANTransformer"]
@@ -91,7 +95,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
     averaging : float, default=0.99
         Decay of the moving average of encoder and decoder over their steps, which is then what is
         used; 0 is none.
-    device, random_state, verbose, warm_start
+    device, precision, random_state, verbose, warm_start
         As in `MIGAN`.
 
     Attributes
@@ -159,6 +163,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         "n_discriminator": [Interval(Integral, 1, None, closed="left")],
         "n_critic": [Interval(Integral, 1, None, closed="left")],
         "averaging": [Interval(Real, 0, 1, closed="left")],
+        "precision": COMPUTE_CONSTRAINTS["precision"],
     }
 
     #: Distribution of the codes: the discriminator of pairs holds them to it, without a weight.
@@ -192,6 +197,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         betas=(0.5, 0.999),
         averaging=0.99,
         device="auto",
+        precision="float32",
         random_state=None,
         verbose=0,
         warm_start=False,
@@ -221,6 +227,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         self.betas = betas
         self.averaging = averaging
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
@@ -346,7 +353,7 @@ class BiGANTransformer(ALITransformer):
         As in `ALITransformer`.
     feature_layer, image_shape, n_discriminator, max_epochs, batch_size, learning_rate, betas
         As in `ALITransformer`.
-    averaging, device, random_state, verbose, warm_start
+    averaging, device, precision, random_state, verbose, warm_start
         As in `ALITransformer`.
 
     Attributes
@@ -398,6 +405,7 @@ class BiGANTransformer(ALITransformer):
         betas=(0.5, 0.999),
         averaging=0.99,
         device="auto",
+        precision="float32",
         random_state=None,
         verbose=0,
         warm_start=False,
@@ -418,6 +426,7 @@ class BiGANTransformer(ALITransformer):
         self.betas = betas
         self.averaging = averaging
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
@@ -476,18 +485,18 @@ class ALIObjective(AdversarialObjective):
         if player == "critic":
             return {"loss": -self.critic(x, self._last[0], draws)[0]}
         encoder, decoder = self.networks["encoder"], self.networks["generator"]
-        codes = encoder(x).y
+        codes = full_precision(encoder(x).y)
         if self.stochastic:
             mean, std = split_posterior(codes)
             codes = mean + std * gaussian_noise(mean, draws)
         latents = draw_latents("gaussian", (len(x), self.n_components), draws)
-        rows, rebuilt = decoder(latents), decoder(codes)
+        rows, rebuilt = full_precision(decoder(latents)), full_precision(decoder(codes))
         loss = -self._bound(rows, latents, x, codes)  # the two kinds with labels exchanged
         terms = {"error": mse_loss(rebuilt, x)}
         if self.cycle == "l2":
             loss = loss + self.cycle_weight * terms["error"]
         elif self.cycle == "adversarial":
-            scores = self.discriminator["cycle"](torch.cat([x, rebuilt], 1))
+            scores = self._scores("cycle", torch.cat([x, rebuilt], 1))
             loss = loss + self.cycle_weight * softplus(-scores).mean()
         self._last = codes.detach(), rows.detach(), latents, rebuilt.detach()
         if not self.training:
@@ -499,13 +508,16 @@ class ALIObjective(AdversarialObjective):
 
     def _bound(self, x_first, z_first, x_second, z_second) -> Tensor:
         """What the discriminator finds of the divergence of two kinds of pairs."""
-        scores = self.discriminator["pairs"]
-        return jsd(scores(x_first, z_first), scores(x_second, z_second))
+        first = self._scores("pairs", x_first, z_first)
+        return jsd(first, self._scores("pairs", x_second, z_second))
 
     def _discrimination(self, x, codes, rows, latents, rebuilt) -> dict[str, Tensor]:
         bound = self._bound(x, codes, rows, latents)
         loss = -bound
         if self.cycle == "adversarial":
-            scores = self.discriminator["cycle"]
-            loss = loss - jsd(scores(torch.cat([x, x], 1)), scores(torch.cat([x, rebuilt], 1)))
+            pairs = torch.cat([x, x], 1), torch.cat([x, rebuilt], 1)
+            loss = loss - jsd(*(self._scores("cycle", rows) for rows in pairs))
         return {"loss": loss, "divergence": bound.detach() + 2 * math.log(2)}
+
+    def _scores(self, name: str, *rows: Tensor) -> Tensor:
+        return full_precision(self.discriminator[name](*rows))

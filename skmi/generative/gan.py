@@ -18,8 +18,8 @@ from skmi.generative._base import (
     AdversarialObjective,
     draw_latents,
 )
-from skmi.representation._base import BaseRowModel, read_columns
-from skmi.representation._objective import InformationCritic
+from skmi.representation._base import COMPUTE_CONSTRAINTS, BaseRowModel, read_columns
+from skmi.representation._objective import InformationCritic, full_precision
 
 __all__ = ["MIGAN"]
 
@@ -81,6 +81,9 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         drawn from; 0 is none.
     device : str, default="auto"
         ``"auto"`` is CUDA where there is one, else MPS, else the CPU.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of the products in training (autocast). bfloat16 is faster where the hardware computes
+        in it; weights, losses and all that is asked of a fitted model keep float32.
     random_state : int, RandomState or None, default=None
         Seed of weights, shuffles and draws.
     verbose : int, default=0
@@ -151,6 +154,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         "n_discriminator": [Interval(Integral, 1, None, closed="left")],
         "n_critic": [Interval(Integral, 1, None, closed="left")],
         "averaging": [Interval(Real, 0, 1, closed="left")],
+        "precision": COMPUTE_CONSTRAINTS["precision"],
     }
 
     _last_side = 2
@@ -180,6 +184,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         betas=(0.5, 0.999),
         averaging=0.99,
         device="auto",
+        precision="float32",
         random_state=None,
         verbose=0,
         warm_start=False,
@@ -206,6 +211,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         self.betas = betas
         self.averaging = averaging
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
@@ -318,7 +324,7 @@ class GANObjective(AdversarialObjective):
             return {"loss": -self.critic(*self._last, draws)[0]}
         latents = draw_latents(self.prior, (len(x), self.n_latent), draws)
         rows, codes = self.networks["generator"](latents), latents[:, -self.n_codes :]
-        loss = softplus(-self.discriminator(rows)).mean()
+        loss = softplus(-self._scores(rows)).mean()
         terms = {} if self.training else {"divergence": self._discrimination(x, rows)["divergence"]}
         self._last = rows.detach(), codes
         if not self.mi_weight:
@@ -327,5 +333,8 @@ class GANObjective(AdversarialObjective):
         return self._add_information(loss, value) | terms
 
     def _discrimination(self, x: Tensor, rows: Tensor) -> dict[str, Tensor]:
-        bound = jsd(self.discriminator(x), self.discriminator(rows))
+        bound = jsd(self._scores(x), self._scores(rows))
         return {"loss": -bound, "divergence": bound.detach() + 2 * math.log(2)}
+
+    def _scores(self, rows: Tensor) -> Tensor:
+        return full_precision(self.discriminator(rows))

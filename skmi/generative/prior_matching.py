@@ -19,8 +19,8 @@ from skmi.generative._base import (
     draw_latents,
 )
 from skmi.networks import mlp
-from skmi.representation._base import BaseRowModel
-from skmi.representation._objective import gaussian_noise
+from skmi.representation._base import COMPUTE_CONSTRAINTS, BaseRowModel
+from skmi.representation._objective import full_precision, gaussian_noise
 
 __all__ = ["GeneratorByPriorMatching"]
 
@@ -62,7 +62,7 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
     averaging : float, default=0.999
         Decay of the moving average of the generator over its steps, which is what samples are
         drawn from; 0 is none.
-    device, random_state, verbose, warm_start
+    device, precision, random_state, verbose, warm_start
         As in `MIGAN`.
 
     Attributes
@@ -122,6 +122,7 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
         "prior": [StrOptions(set(LATENT_PRIORS))],
         "n_encoder": [Interval(Integral, 1, None, closed="left")],
         "averaging": [Interval(Real, 0, 1, closed="left")],
+        "precision": COMPUTE_CONSTRAINTS["precision"],
     }
 
     _advice = "Lower learning_rate, or raise penalty."
@@ -147,6 +148,7 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
         betas=(0.5, 0.999),
         averaging=0.999,
         device="auto",
+        precision="float32",
         random_state=None,
         verbose=0,
         warm_start=False,
@@ -169,6 +171,7 @@ class GeneratorByPriorMatching(AdversarialMixin, DensityMixin, BaseRowModel):
         self.betas = betas
         self.averaging = averaging
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
@@ -271,22 +274,25 @@ class PriorMatchingObjective(AdversarialObjective):
             loss = (generated.mean() - self.mean).square()
             return {"loss": loss, "mismatch": self._mismatch(data, generated, draws), **means}
         self._last = data.detach(), generated.detach()
-        scores = self.discriminator["data"](data), self.discriminator["generated"](generated)
+        scores = self._scores("data", data), self._scores("generated", generated)
         loss = sum(softplus(-score).mean() for score in scores)
         if self.penalty:
             loss = loss + self.penalty * self._squared_gradient(x)
         return {"loss": loss, **means}
 
     def _encode(self, x: Tensor) -> Tensor:
-        return self.encoder(x).view(-1, 1)
+        return full_precision(self.encoder(x)).view(-1, 1)
 
     def _mismatch(self, data: Tensor, generated: Tensor, draws) -> Tensor:
         """What the discriminators find of 2 JSD between targets and numbers, of both kinds."""
         total = 4 * math.log(2)
         for kind, y, mean in (("data", data, self.mean), ("generated", generated, -self.mean)):
             target = gaussian_noise(y, draws) + mean
-            total = total + jsd(self.discriminator[kind](target), self.discriminator[kind](y))
+            total = total + jsd(self._scores(kind, target), self._scores(kind, y))
         return total
+
+    def _scores(self, kind: str, numbers: Tensor) -> Tensor:
+        return full_precision(self.discriminator[kind](numbers))
 
     def _squared_gradient(self, x: Tensor) -> Tensor:
         """Mean squared norm of the encoder's gradient in the rows."""

@@ -85,10 +85,10 @@ def train(estimator, X, n_steps, report, **labels) -> list[dict]:
     return rows
 
 
-def gan(data, name, seed, n_steps, averaging):
+def gan(data, name, seed, n_steps, options):
     make, radius, wide = DATA[data]
     X, _, modes = make(N_ROWS, random_state=seed)
-    model = MIGAN(2, averaging=averaging, random_state=seed, **GANS[name])
+    model = MIGAN(2, random_state=seed, **GANS[name], **options)
 
     def report():
         return coverage(model.sample(N_SAMPLES, random_state=0), modes, radius, wide)
@@ -96,11 +96,11 @@ def gan(data, name, seed, n_steps, averaging):
     return train(model, X, n_steps, report, data=data, model=name, seed=seed)
 
 
-def ali(data, name, seed, n_steps, averaging):
+def ali(data, name, seed, n_steps, options):
     make, radius, wide = DATA[data]
     X, _, modes = make(N_ROWS, random_state=seed)
     fresh, _, _ = make(N_FIRST, random_state=10_000 + seed)
-    model = ALITransformer(2, averaging=averaging, random_state=seed, **ALIS[name])
+    model = ALITransformer(2, random_state=seed, **ALIS[name], **options)
 
     def report():
         samples = model.sample(N_SAMPLES, random_state=0)
@@ -161,18 +161,19 @@ def main():
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--steps", type=int, help="on the grid")
     parser.add_argument("--averaging", type=float, default=0.99, help="of the weights")
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--data", nargs="*", default=list(DATA), help="some of them only")
     parser.add_argument("--models", nargs="*", help="some of them only")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     steps = STEPS | ({"grid": arguments.steps, "ali": arguments.steps} if arguments.steps else {})
-    averaging = arguments.averaging
+    options = {"averaging": arguments.averaging, "precision": arguments.precision}
     names = arguments.models or (GANS if arguments.what == "gan" else ALIS)
     if arguments.what == "gan":
         runs = product(seeds, arguments.data, names)
-        tasks = [(gan, data, name, seed, steps[data], averaging) for seed, data, name in runs]
+        tasks = [(gan, data, name, seed, steps[data], options) for seed, data, name in runs]
     elif arguments.what == "ali":
-        tasks = [(ali, "grid", m, seed, steps["ali"], averaging) for seed in seeds for m in names]
+        tasks = [(ali, "grid", m, seed, steps["ali"], options) for seed in seeds for m in names]
     else:
         images = load_mnist(arguments.path)
         tasks = [(mnist, images, m, seed) for seed in seeds for m in names]

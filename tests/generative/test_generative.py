@@ -533,6 +533,29 @@ def test_code_is_a_dynamic_bias_of_each_channel():
     assert [bias is not None for bias in last.biases] == [False, True]
 
 
+@each
+def test_bfloat16_is_of_the_products_only(model):
+    X = normal(160, 4)
+    options = {"hidden_layer_sizes": (64,), "discriminator_hidden": (64,), "batch_size": 80}
+    full = clone(model).set_params(**options).fit(X)
+    low = clone(full).set_params(precision="bfloat16").fit(X)
+    assert low.history_ != full.history_
+    assert all(p.dtype == torch.float32 for p in low.objective_.parameters())
+    assert low.sample(5, random_state=0).dtype == np.float32
+    rows, terms = torch.from_numpy(X).float(), {}
+    for name in (player.name for player in full._players()):
+        for precision in (torch.float32, torch.bfloat16):
+            full.objective_.generator = torch.Generator().manual_seed(0)
+            objective = full.objective_.train()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+                objective(rows, player="encoder" if model is MATCHING else "model")
+                terms[precision] = objective(rows, player=name)
+        for term, value in terms[torch.bfloat16].items():
+            assert value.dtype == torch.float32, term
+            assert value.item() == pytest.approx(terms[torch.float32][term].item(), abs=0.02), term
+        assert terms[torch.bfloat16] != terms[torch.float32]
+
+
 # -------------------------------------------------------------------------- averages
 
 
