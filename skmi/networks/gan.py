@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from skmi.networks.decoders import TransposedConv2d
 from skmi.networks.encoders import Encoder
 from skmi.networks.mlp import ACTIVATIONS, mlp
 
@@ -98,7 +99,7 @@ def make_generator(
     for (n_from, n_to), (small, large) in zip(pairwise(channels), pairwise(grids), strict=True):
         even = [b - (2 * a - 1) for a, b in zip(small, large, strict=True)]
         options = {"stride": 2, "padding": 2, "output_padding": even, "bias": large == grids[-1]}
-        layer = nn.ConvTranspose2d(n_from, n_to, 5, **options)
+        layer = TransposedConv2d(n_from, n_to, 5, **options)
         layers.extend([nn.BatchNorm2d(n_from), nn.ReLU(), layer])
     return layers.append(nn.Tanh())
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from skmi.networks.decoders import TransposedConv2d
 from skmi.networks.encoders import Encoder, make_encoder
 from skmi.networks.mlp import mlp
 
@@ -146,7 +147,7 @@ def convolutional_decoder(n_in, shape, *, hidden_layer_sizes=(), width=32) -> nn
     for (n_from, n_to), (small, large) in zip(pairwise(channels), pairwise(grids), strict=True):
         odd = [b - 2 * a for a, b in zip(small, large, strict=True)]
         layers += [
-            nn.ConvTranspose2d(n_from, n_to, 4, stride=2, padding=1, output_padding=odd),
+            TransposedConv2d(n_from, n_to, 4, stride=2, padding=1, output_padding=odd),
             nn.ReLU(),
         ]
     _initialized(nn.Sequential(*layers[:-2]))

@@ -1,10 +1,12 @@
 """Variational autoencoders: a training step beside pythae's, and memory over epochs.
 
 Run with ``python tests/benchmarks/bench_vae.py speed`` (needs pythae) or ``memory``. Pythae trains
-in float32; ours in float32 and in bfloat16, in turn. The tables of InfoMax-VAE are in
+in float32, with the same networks of torch's own layers; ours in float32 and in bfloat16, in turn.
+The tables of InfoMax-VAE are in
 ``examples/infomax_vae_mnist.py`` and ``examples/infomax_vae_cifar10.py``.
 """
 
+import copy
 import resource
 import statistics
 import sys
@@ -19,6 +21,7 @@ import torch
 from torch import nn
 from tqdm.std import tqdm
 
+from skmi.networks.decoders import TransposedConv2d
 from skmi.representation import InfoMaxVAETransformer, VAETransformer
 
 N_PAIRS = 7
@@ -29,6 +32,14 @@ def images(n_rows):
 
 
 # ------------------------------------------------------------------ beside pythae
+
+
+def with_layers_of_torch(network):
+    network = copy.deepcopy(network)
+    for layer in network.modules():
+        if isinstance(layer, TransposedConv2d):
+            layer.__class__ = nn.ConvTranspose2d
+    return network
 
 
 def pythae_trainer(vae, X, output_dir):
@@ -42,7 +53,7 @@ def pythae_trainer(vae, X, output_dir):
     class PlainEncoder(BaseEncoder):
         def __init__(self):
             super().__init__()
-            self.network = vae.encoder_
+            self.network = with_layers_of_torch(vae.encoder_)
 
         def forward(self, x):
             mean, log_std = self.network(x).y.chunk(2, 1)
@@ -51,7 +62,7 @@ def pythae_trainer(vae, X, output_dir):
     class PlainDecoder(BaseDecoder):
         def __init__(self):
             super().__init__()
-            self.network = nn.Sequential(vae.decoder_, nn.Sigmoid())
+            self.network = nn.Sequential(with_layers_of_torch(vae.decoder_), nn.Sigmoid())
 
         def forward(self, z):
             return ModelOutput(reconstruction=self.network(z))
