@@ -57,8 +57,8 @@ SMALLEST_STD = 1e-6
 POWER = 32.0
 #: Rows that are compared at most for `compression_`, and draws of codes that it is the mean over.
 COMPRESSION_ROWS, COMPRESSION_DRAWS = 4096, 2000
-#: Draws of the codes of each row, where they tell the density.
-DENSITY_DRAWS = 16
+#: Draws of the codes of each row, where they tell the density, and where they tell a critic of it.
+DENSITY_DRAWS, REFERENCE_DRAWS = 16, 12
 
 
 def _has_posterior(bottleneck) -> bool:
@@ -206,8 +206,9 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     their sum 32 (batch normalisation without weights, in training by the moments of the batch).
 
     The critic is not given x but, of Gaussian codes, their posterior, on which alone they depend:
-    :math:`I(X; Z) = I(\mu(X), \sigma(X); Z)`. Of other codes it is given x and the code without
-    noise.
+    :math:`I(X; Z) = I(\mu(X), \sigma(X); Z)`. Of other codes it is given means and deviations of
+    12 further draws, which tell no more of Z than x does: given x itself, a critic is too slow to
+    follow the encoder.
 
     A lower bound that is lowered is no guarantee: the encoder may hide from a critic that is too
     small or too slow what it keeps. ``compression_``, which does not ask the critic, tells, and a
@@ -478,11 +479,9 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         critic = None
         if self._has_critic:
             scores = StatisticsNetwork(
-                self.n_components + (self.n_components if gaussian else math.prod(shape)),
                 self.n_components,
                 check_widths("critic_hidden", self.critic_hidden),
                 self.critic_noise,
-                standardize_x=gaussian,
             )
             critic = InformationCritic(scores, get_bound(self.bound))
         model = nn.ModuleDict({"encoder": encoder, "head": head})
@@ -804,17 +803,17 @@ class NoisyEncoder(nn.Module):
     def draw(self, x: Tensor, n_draws: int, generator) -> tuple[list[Tensor], Tensor]:
         """Draws of the codes, and what a critic is told of their rows.
 
-        Every second noise is minus the one before. Gaussian codes depend on a row by their
-        posterior alone. Others may depend on all of it, and how is easier to see beside the code
-        without noise.
+        Every second noise is minus the one before. Gaussian codes depend on a row by their means
+        and deviations alone. Of others these are estimated, by draws of their own.
         """
         noises = mirrored(lambda: self.noise(x, generator), n_draws)
         if self.kind == "gaussian":
             mean, std = self.posterior(x)
             return [mean + std * noise for noise in noises], torch.cat([mean, std], dim=1).detach()
         with torch.no_grad(), evaluating(self):
-            silent = self(x) / self.deviation
-        return list(self.codes(x, noises)), torch.cat([x.flatten(1), silent], dim=1)
+            references = mirrored(lambda: self.noise(x, generator), REFERENCE_DRAWS)
+            others = torch.stack(list(self.codes(x, references)))
+        return list(self.codes(x, noises)), torch.cat([others.mean(0), others.std(0)], dim=1)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Means and standard deviations of Gaussian codes."""
@@ -861,27 +860,24 @@ class GaussianNoise(nn.Module):
 class StatisticsNetwork(ConcatCritic):
     """A perceptron with noise at every layer (MINE, Table 15), on rows and their codes.
 
-    Codes with their noise are standardised first.
+    It sees rows by the means and deviations of their codes, and standardises all of its inputs.
 
     Parameters
     ----------
-    n_x, n_z : int
-        Number of columns of what it is told of rows, and of codes.
+    n_components : int
+        Number of columns of the codes.
     hidden_layer_sizes : tuple of int
         With ELU activations.
     noise_std : tuple of float
         Deviations of the noise at the inputs and at hidden layers.
-    standardize_x : bool
-        Whether what it is told of rows is standardised, too. Rows of data are already, and batches
-        do not tell the deviation of their rarer columns.
     """
 
-    def __init__(self, n_x: int, n_z: int, hidden_layer_sizes, noise_std, *, standardize_x: bool):
-        super().__init__(n_x, n_z, hidden_layer_sizes, activation="elu")
+    def __init__(self, n_components: int, hidden_layer_sizes, noise_std):
+        super().__init__(2 * n_components, n_components, hidden_layer_sizes, activation="elu")
         at_inputs, at_hidden = noise_std
         self.noise = GaussianNoise(at_inputs)
-        self.standardize_z = nn.BatchNorm1d(n_z, affine=False)
-        self.standardize_x = nn.BatchNorm1d(n_x, affine=False) if standardize_x else nn.Identity()
+        self.standardize_z = nn.BatchNorm1d(n_components, affine=False)
+        self.standardize_x = nn.BatchNorm1d(2 * n_components, affine=False)
         layers = []
         for layer in self.head:
             layers += [layer] if isinstance(layer, nn.Linear) else [layer, GaussianNoise(at_hidden)]

@@ -192,18 +192,29 @@ def test_what_the_critic_is_told_of_rows(noise):
     X = normal(300, 4)
     fitted = bottleneck(encoder_noise=noise, noise_std=2.0).fit(X, labels(X))
     encoder, x = fitted.encoder_, fitted._scale(X)
-    if noise == "gaussian":
-        expected = fitted.posterior(X)
-    else:
-        expected = [x.numpy(), fitted.transform(X) / encoder.deviation]
     codes, known = encoder.draw(x, 3, torch.Generator().manual_seed(0))
-    assert len(codes) == 3 and not known.requires_grad
-    np.testing.assert_allclose(known.numpy(), np.concatenate(expected, axis=1), atol=1e-5)
+    assert len(codes) == 3 and known.shape == (300, 6) and not known.requires_grad
     torch.testing.assert_close(codes[0], encoder.sample(x, torch.Generator().manual_seed(0)))
     if noise == "gaussian":
+        expected = np.concatenate(fitted.posterior(X), axis=1)
+        np.testing.assert_allclose(known.numpy(), expected, atol=1e-5)
         torch.testing.assert_close((codes[0] + codes[1]) / 2, known[:, :3])  # mirrored noise
+    else:  # the moments of codes, by draws that have nothing in common with those it is shown
+        generator = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            many = torch.stack([encoder.sample(x, generator) for _ in range(2000)])
+            draws = [encoder.draw(x, 1, generator) for _ in range(400)]
+        shown, told = (
+            torch.stack([code for (code,), _ in draws]),
+            torch.stack([k for _, k in draws]),
+        )
+        means, stds = many.mean(0), many.std(0)
+        assert (told[..., :3].mean(0) - means).abs().max() < 0.2 * stds.max()
+        assert ((told[..., 3:].mean(0) / stds).log().abs() < 0.2).all()
+        errors, off = (told[..., :3] - means) / stds, (shown - means) / stds
+        assert abs((errors * off).mean().item()) < 0.01
     # what it is told leaves no trace in batch norm: of Gaussian codes there is one pass, of
-    # others one for each draw
+    # others one for each draw that it is shown
     encoder.train().draw(x, 3, torch.Generator())
     before = fitted.encoder_.standardize.num_batches_tracked.item()
     encoder.draw(x, 3, torch.Generator())

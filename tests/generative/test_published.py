@@ -30,7 +30,8 @@ def one_run(what, *arguments):
 def reports(what, names, seeds, n_steps):
     """All reports on 25 Gaussians, of two runs at a time."""
     tasks = [(what, name, seed, n_steps) for seed in seeds for name in names]
-    return pd.DataFrame(sum(Parallel(2)(delayed(one_run)(*task) for task in tasks), []))
+    runs = Parallel(2)(delayed(one_run)(*task) for task in tasks)
+    return pd.DataFrame([row for run in runs for row in run])
 
 
 def last(rows):
