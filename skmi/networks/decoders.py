@@ -20,11 +20,11 @@ class TransposedConv2d(nn.ConvTranspose2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.out_channels > 1 or x.device.type != "cpu":
+        if self.out_channels > 1 or self.dilation != (1, 1) or x.device.type != "cpu":
             return super().forward(x)
         kernel, stride, padding = self.kernel_size, self.stride, self.padding
-        extra = zip(x.shape[2:], kernel, stride, padding, self.output_padding, strict=True)
-        size = [(n - 1) * s + k - 2 * p + o for n, k, s, p, o in extra]
+        sides = zip(x.shape[2:], kernel, stride, padding, self.output_padding, strict=True)
+        size = [(n - 1) * s + k - 2 * p + o for n, k, s, p, o in sides]
         columns = self.weight.flatten(1).T @ x.flatten(2)
         output = fold(columns, size, kernel, padding=padding, stride=stride)
         return output if self.bias is None else output + self.bias
