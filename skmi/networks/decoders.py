@@ -5,29 +5,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
-from torch.nn.functional import fold
 
+from skmi.networks.convolutions import ConvTranspose2d
 from skmi.networks.mlp import mlp
 
-__all__ = ["TransposedConv2d", "deconvolution", "make_decoder"]
-
-
-class TransposedConv2d(nn.ConvTranspose2d):
-    """A transposed convolution that is faster on a CPU if it makes one channel.
-
-    There torch takes as long for one channel as for sixteen. A product of matrices and the sum of
-    what it gives to each pixel, which is the same, takes half that time in training.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.out_channels > 1 or self.dilation != (1, 1) or x.device.type != "cpu":
-            return super().forward(x)
-        kernel, stride, padding = self.kernel_size, self.stride, self.padding
-        sides = zip(x.shape[2:], kernel, stride, padding, self.output_padding, strict=True)
-        size = [(n - 1) * s + k - 2 * p + o for n, k, s, p, o in sides]
-        columns = self.weight.flatten(1).T @ x.flatten(2)
-        output = fold(columns, size, kernel, padding=padding, stride=stride)
-        return output if self.bias is None else output + self.bias
+__all__ = ["deconvolution", "make_decoder"]
 
 
 class _Crop(nn.Module):
@@ -53,7 +35,7 @@ def deconvolution(n_in: int, shape: tuple[int, int, int], n_channels: int = 64) 
     ]
     for n_from, n_to in pairwise(channels):
         layers += [nn.BatchNorm2d(n_from), nn.ReLU()]
-        layers += [TransposedConv2d(n_from, n_to, kernel_size=4, stride=2, padding=1)]
+        layers += [ConvTranspose2d(n_from, n_to, kernel_size=4, stride=2, padding=1)]
     return nn.Sequential(*layers, _Crop(height, width))
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from skmi.networks.decoders import TransposedConv2d
+from skmi.networks.convolutions import Conv2d, ConvTranspose2d
 from skmi.networks.encoders import Encoder
 from skmi.networks.mlp import ACTIVATIONS, mlp
 
@@ -99,7 +99,7 @@ def make_generator(
     for (n_from, n_to), (small, large) in zip(pairwise(channels), pairwise(grids), strict=True):
         even = [b - (2 * a - 1) for a, b in zip(small, large, strict=True)]
         options = {"stride": 2, "padding": 2, "output_padding": even, "bias": large == grids[-1]}
-        layer = TransposedConv2d(n_from, n_to, 5, **options)
+        layer = ConvTranspose2d(n_from, n_to, 5, **options)
         layers.extend([nn.BatchNorm2d(n_from), nn.ReLU(), layer])
     return layers.append(nn.Tanh())
 
@@ -129,7 +129,7 @@ def make_gan_encoder(
     *local, last = blocks
     n_hidden = max(4 * width, channels[-1])
     hidden = nn.Sequential(
-        nn.Conv2d(channels[-1], n_hidden, grids[-1], bias=False),
+        Conv2d(channels[-1], n_hidden, grids[-1], bias=False),
         nn.BatchNorm2d(n_hidden),
         nn.ReLU(),
         nn.Flatten(),

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from skmi.networks.decoders import TransposedConv2d
+from skmi.networks.convolutions import Conv2d, ConvTranspose2d
 from skmi.networks.encoders import Encoder, make_encoder
 from skmi.networks.mlp import mlp
 
@@ -73,7 +73,7 @@ def convolutional(shape, n_outputs, *, hidden_layer_sizes=(), width=32) -> Encod
     grids = _grids(shape)
     channels = [shape[0], *(width * k for k in (1, 1, 2, 4)[: len(grids) - 1])]
     blocks = [
-        nn.Sequential(nn.Conv2d(a, b, 4, stride=2, padding=1), nn.ReLU())
+        nn.Sequential(Conv2d(a, b, 4, stride=2, padding=1), nn.ReLU())
         for a, b in pairwise(channels)
     ]
     *local, last = [_initialized(block) for block in blocks]
@@ -147,7 +147,7 @@ def convolutional_decoder(n_in, shape, *, hidden_layer_sizes=(), width=32) -> nn
     for (n_from, n_to), (small, large) in zip(pairwise(channels), pairwise(grids), strict=True):
         odd = [b - 2 * a for a, b in zip(small, large, strict=True)]
         layers += [
-            TransposedConv2d(n_from, n_to, 4, stride=2, padding=1, output_padding=odd),
+            ConvTranspose2d(n_from, n_to, 4, stride=2, padding=1, output_padding=odd),
             nn.ReLU(),
         ]
     _initialized(nn.Sequential(*layers[:-2]))

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from tqdm.std import tqdm
 
-from skmi.networks.decoders import TransposedConv2d
+from skmi.networks.convolutions import Conv2d, ConvTranspose2d
 from skmi.representation import InfoMaxVAETransformer, VAETransformer
 
 N_PAIRS = 7
@@ -37,8 +37,8 @@ def images(n_rows):
 def with_layers_of_torch(network):
     network = copy.deepcopy(network)
     for layer in network.modules():
-        if isinstance(layer, TransposedConv2d):
-            layer.__class__ = nn.ConvTranspose2d
+        if isinstance(layer, Conv2d | ConvTranspose2d):
+            layer.__class__ = type(layer).__base__
     return network
 
 
