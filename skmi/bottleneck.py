@@ -171,7 +171,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         I(X; Z) of the rows that were fitted, in nats, whatever the bound: the information between
         N of them, at most 4096, each as likely as the other, and their codes, at most log N. With
         Gaussian noise by the densities (`skmi.evaluation.latent_mutual_information`), with other
-        noise a lower bound, by normal densities that are fitted to draws of the codes of each row.
+        noise a lower bound, by normal densities of one covariance that are fitted to draws of the
+        codes of each row: it does not see what only the spread of the codes tells.
     encoder_ : nn.Module
         The fitted encoder with its noise, from scaled rows to codes.
     history_ : list of dict
@@ -207,8 +208,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
 
     The critic is not given x but, of Gaussian codes, their posterior, on which alone they depend:
     :math:`I(X; Z) = I(\mu(X), \sigma(X); Z)`. Of other codes it is given means and deviations of
-    12 further draws, which tell no more of Z than x does: given x itself, a critic is too slow to
-    follow the encoder.
+    12 further draws, which tell no more of Z than x does, and may tell less: rows whose codes have
+    the same moments look alike to it. Given x itself, a critic is too slow to follow the encoder.
 
     A lower bound that is lowered is no guarantee: the encoder may hide from a critic that is too
     small or too slow what it keeps. ``compression_``, which does not ask the critic, tells, and a
@@ -566,13 +567,15 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         objective = copy.deepcopy(self.objective_).to(self.device_)
         encoder, head = objective.model["encoder"], objective.model["head"]
         generator = torch.Generator(self.device_).manual_seed(0)
-        pairs = [
-            encoder.draw(part.to(self.device_), 1, generator)
-            for part in rows.split(EVALUATION_ROWS)
-        ]
-        codes, known = torch.cat([z for (z,), _ in pairs]), torch.cat([known for _, known in pairs])
-        cross_entropy = F.cross_entropy(head(codes), classes.to(self.device_)).item()
+        parts = [part.to(self.device_) for part in rows.split(EVALUATION_ROWS)]
         if objective.critic is None:
+            codes, known = torch.cat([encoder.sample(part, generator) for part in parts]), None
+        else:
+            pairs = [encoder.draw(part, 1, generator) for part in parts]
+            codes = torch.cat([z for (z,), _ in pairs])
+            known = torch.cat([known for _, known in pairs])
+        cross_entropy = F.cross_entropy(head(codes), classes.to(self.device_)).item()
+        if known is None:
             return None, cross_entropy
         size = self.batch_size if self.bound == "infonce" else CRITIC_ROWS
         batches = (t.tensor_split(count_batches(len(rows), size)) for t in (known, codes))

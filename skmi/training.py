@@ -387,8 +387,9 @@ def adaptive_clipping(gradients: Sequence[Tensor], reference: Sequence[Tensor]) 
     """
     (unit, norm), (unit_of_reference, limit) = map(_unit_and_norm, (gradients, reference))
     limit = unit_of_reference * limit
-    scale = torch.where(unit * norm > limit, limit / norm / unit, 1.0)
-    return list(torch._foreach_mul(gradients, scale))
+    larger = unit * norm > limit
+    unit, scale = torch.where(larger, unit, 1.0), torch.where(larger, limit / norm, 1.0)
+    return list(torch._foreach_mul(torch._foreach_div(gradients, unit), scale))
 
 
 def _unit_and_norm(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

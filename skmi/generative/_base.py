@@ -17,7 +17,7 @@ from skmi.critics import as_critic, make_critic
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
 from skmi.networks import checked_copy
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_generator
-from skmi.representation._objective import InformationCritic, Objective
+from skmi.representation._objective import InformationCritic, Objective, full_precision
 from skmi.representation._priors import PRIORS, maximum_mean_discrepancy
 from skmi.training import ETA_LEARNING_RATE, Player, averaging_decay
 
@@ -53,8 +53,11 @@ def draw_latents(prior: str, shape: tuple[int, int], generator: torch.Generator)
     return 2 * values - 1 if prior == "uniform" else values
 
 
-def _tensors(module: nn.Module) -> list[Tensor]:
-    return [*module.parameters(), *module.buffers()]
+def _state(module: nn.Module) -> list[Tensor]:
+    """Weights and buffers, without those that a module does not save."""
+    kept, tensors = module.state_dict(), dict(module.named_parameters())
+    tensors |= dict(module.named_buffers())  # those that two parts share come once
+    return [tensor for name, tensor in tensors.items() if name in kept]
 
 
 class MovingAverage(nn.Module):
@@ -87,7 +90,7 @@ class MovingAverage(nn.Module):
     def follow(self, module: nn.Module) -> None:
         """Take another step towards a module."""
         change = 1 - averaging_decay(self.decay, self.n_steps)
-        pairs = list(zip(_tensors(self.module), _tensors(module), strict=True))
+        pairs = list(zip(_state(self.module), _state(module), strict=True))
         averaged = [pair for pair in pairs if pair[0].is_floating_point()]
         torch._foreach_lerp_(*zip(*averaged, strict=True), change)
         for own, count in pairs:
@@ -138,6 +141,9 @@ class AdversarialObjective(Objective):
         """Average the weights that a step of the model has left."""
         if self.average is not None:
             self.average.follow(self.model)
+
+    def _generate(self, latents: Tensor) -> Tensor:
+        return full_precision(self.networks["generator"](latents))
 
     def _add_information(self, loss: Tensor, value: Tensor) -> dict[str, Tensor]:
         """The loss of a model that also raises information, by a clipped gradient perhaps."""

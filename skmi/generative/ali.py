@@ -484,13 +484,12 @@ class ALIObjective(AdversarialObjective):
             return self._discrimination(x, *self._last)
         if player == "critic":
             return {"loss": -self.critic(x, self._last[0], draws)[0]}
-        encoder, decoder = self.networks["encoder"], self.networks["generator"]
-        codes = full_precision(encoder(x).y)
+        codes = full_precision(self.networks["encoder"](x).y)
         if self.stochastic:
             mean, std = split_posterior(codes)
             codes = mean + std * gaussian_noise(mean, draws)
         latents = draw_latents("gaussian", (len(x), self.n_components), draws)
-        rows, rebuilt = full_precision(decoder(latents)), full_precision(decoder(codes))
+        rows, rebuilt = self._generate(latents), self._generate(codes)
         loss = -self._bound(rows, latents, x, codes)  # the two kinds with labels exchanged
         terms = {"error": mse_loss(rebuilt, x)}
         if self.cycle == "l2":

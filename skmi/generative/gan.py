@@ -323,7 +323,7 @@ class GANObjective(AdversarialObjective):
         if player == "critic":
             return {"loss": -self.critic(*self._last, draws)[0]}
         latents = draw_latents(self.prior, (len(x), self.n_latent), draws)
-        rows, codes = self.networks["generator"](latents), latents[:, -self.n_codes :]
+        rows, codes = self._generate(latents), latents[:, -self.n_codes :]
         loss = softplus(-self._scores(rows)).mean()
         terms = {} if self.training else {"divergence": self._discrimination(x, rows)["divergence"]}
         self._last = rows.detach(), codes

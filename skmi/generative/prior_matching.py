@@ -264,7 +264,7 @@ class PriorMatchingObjective(AdversarialObjective):
             return {"loss": -mismatch, "mismatch": mismatch}
         latents = draw_latents(self.prior, (len(x), self.n_latent), draws)
         with torch.set_grad_enabled(player == "model" and torch.is_grad_enabled()):
-            rows = self.networks["generator"](latents)
+            rows = self._generate(latents)
         generated = self._encode(rows)
         if player == "model" and self.training:
             return {"loss": (generated.mean() - self.mean).square()}

@@ -51,7 +51,7 @@ DIGITS = {
     "propagated": {"encoder_noise": "propagated"},
     "vib": {"bound": "vib"},
 }
-#: Chosen on validation images, where it is not that of the model.
+#: Of models that have none of their own; chosen on validation images.
 BETA = 1e-2
 BETAS = [1e-2, 1e-1, 0.5, 2.0]
 
@@ -65,7 +65,7 @@ def read_arguments(arguments=None):
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--components", type=int, default=64)
-    parser.add_argument("--beta", type=float, default=BETA)
+    parser.add_argument("--beta", type=float, help="of all models")
     parser.add_argument("--models", nargs="*", default=list(MODELS))
     parser.add_argument("--digits", nargs="*", default=list(DIGITS), help="models on the digits")
     parser.add_argument("--plane", nargs="*", default=["VIB", "MINE, Gaussian", "MINE, additive"])
@@ -82,7 +82,7 @@ def measure(mnist, arguments, name, seed, **changes) -> dict:
         "max_epochs": arguments.epochs,
         "image_shape": (28, 28),  # one scale for all pixels
         "encoder": "mlp",
-        "beta": arguments.beta,
+        "beta": BETA,
     }
     n_rows, n_all = arguments.rows, 50_000
     if arguments.paper:
@@ -97,7 +97,8 @@ def measure(mnist, arguments, name, seed, **changes) -> dict:
     if arguments.validation:
         X_test, y_test = X[50_000:], y[50_000:]
     rows = np.random.default_rng(seed).permutation(n_all)[:n_rows]
-    options |= MODELS[name] | changes
+    given = {} if arguments.beta is None else {"beta": arguments.beta}
+    options |= MODELS[name] | given | changes
     model = InformationBottleneckClassifier(**options, random_state=seed)
     start = time.perf_counter()
     with threadpool_limits(1), warnings.catch_warnings():

@@ -41,6 +41,12 @@ def test_tiny_gradients_are_clipped_as_well():
     assert norm(clipped).item() == pytest.approx(norm(reference).item(), rel=1e-5, abs=0)
 
 
+def test_huge_gradients_beside_a_tiny_reference():
+    gradients, reference = [torch.tensor([3e38, 0.0])], [torch.tensor([0.0, 1e-8])]
+    (clipped,) = adaptive_clipping(gradients, reference)
+    assert torch.allclose(clipped, torch.tensor([1e-8, 0.0]), atol=0)
+
+
 def test_gradients_that_are_zero():
     zero, some = [0 * part for part in parts(0, 1.0)], parts(0, 1.0)
     for gradients, reference in ((zero, some), (some, zero), (zero, zero)):

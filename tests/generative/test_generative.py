@@ -610,6 +610,41 @@ def test_evaluation_is_of_the_networks_that_are_used():
     assert bigan.evaluate(X)["error"] == pytest.approx(squares.mean(), rel=1e-4)
 
 
+class Masked(nn.Module):
+    """A generator with a buffer that is not saved, which grows."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 4)
+        self.register_buffer("mask", torch.full((4,), -torch.inf), persistent=False)
+
+    def forward(self, z):
+        self.mask = torch.full((len(z) + 4,), -torch.inf)
+        return self.layer(z)
+
+
+def test_what_is_not_saved_is_not_averaged():
+    gan = clone(GAN).set_params(generator=Masked()).fit(normal(64, 4))
+    assert np.isfinite(gan.sample(5, random_state=0)).all()
+
+
+class Lerp(nn.Module):
+    """A score that cannot be taken of rows of mixed precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+
+    def forward(self, x):
+        return torch.lerp(x, self.weight, 0.5).sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize("model", [GAN, MATCHING], ids=["gan", "matching"])
+def test_networks_are_given_rows_in_full_precision(model):
+    name = "discriminator" if model is GAN else "encoder"
+    clone(model).set_params(precision="bfloat16", **{name: Lerp()}).fit(normal(64, 4))
+
+
 @pytest.mark.parametrize("model", [GAN, ALI, BIGAN], ids=["gan", "ali", "bigan"])
 def test_one_step_is_averaged_at_once(model):
     X = normal(16, 4)
