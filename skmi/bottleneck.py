@@ -57,8 +57,10 @@ SMALLEST_STD = 1e-6
 POWER = 32.0
 #: Rows that are compared at most for `compression_`, and draws of codes that it is the mean over.
 COMPRESSION_ROWS, COMPRESSION_DRAWS = 4096, 2000
-#: Draws of the codes of each row, where they tell the density, and where they tell a critic of it.
-DENSITY_DRAWS, REFERENCE_DRAWS = 16, 12
+#: Draws of the codes of each row, where they tell the density.
+DENSITY_DRAWS = 16
+#: Draws of the codes of each row, by whose moments a critic sees it.
+REFERENCE_DRAWS = 12
 
 
 def _has_posterior(bottleneck) -> bool:
@@ -567,23 +569,20 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         objective = copy.deepcopy(self.objective_).to(self.device_)
         encoder, head = objective.model["encoder"], objective.model["head"]
         generator = torch.Generator(self.device_).manual_seed(0)
-        parts = [part.to(self.device_) for part in rows.split(EVALUATION_ROWS)]
+        parts = (part.to(self.device_) for part in rows.split(EVALUATION_ROWS))
+        classes = classes.to(self.device_)
         if objective.critic is None:
-            codes, known = torch.cat([encoder.sample(part, generator) for part in parts]), None
-        else:
-            pairs = [encoder.draw(part, 1, generator) for part in parts]
-            codes = torch.cat([z for (z,), _ in pairs])
-            known = torch.cat([known for _, known in pairs])
-        cross_entropy = F.cross_entropy(head(codes), classes.to(self.device_)).item()
-        if known is None:
-            return None, cross_entropy
+            codes = torch.cat([encoder.sample(part, generator) for part in parts])
+            return None, F.cross_entropy(head(codes), classes).item()
+        pairs = [encoder.draw(part, 1, generator) for part in parts]
+        codes, known = torch.cat([z for (z,), _ in pairs]), torch.cat([known for _, known in pairs])
         size = self.batch_size if self.bound == "infonce" else CRITIC_ROWS
         batches = (t.tensor_split(count_batches(len(rows), size)) for t in (known, codes))
         information = sum(
             len(z) / len(rows) * objective.critic(part, z, generator)[1].item()
             for part, z in zip(*batches, strict=True)
         )
-        return information, cross_entropy
+        return information, F.cross_entropy(head(codes), classes).item()
 
     # ------------------------------------------------------------ using the networks
 

@@ -2,8 +2,8 @@
 
 Run with ``python tests/benchmarks/bench_vae.py speed`` (needs pythae) or ``memory``. Pythae trains
 in float32, with the same networks of torch's own layers; ours in float32 and in bfloat16, in turn.
-The tables of InfoMax-VAE are in
-``examples/infomax_vae_mnist.py`` and ``examples/infomax_vae_cifar10.py``.
+The tables of InfoMax-VAE are in ``examples/infomax_vae_mnist.py`` and
+``examples/infomax_vae_cifar10.py``.
 """
 
 import copy
@@ -35,6 +35,7 @@ def images(n_rows):
 
 
 def with_layers_of_torch(network):
+    """A copy whose convolutions are computed as torch does."""
     network = copy.deepcopy(network)
     for layer in network.modules():
         if isinstance(layer, Conv2d | ConvTranspose2d):
