@@ -22,6 +22,11 @@ def _inner(layer: nn.Module, small, large) -> Tensor | None:
     return layer.weight[:, :, top : top + height, left : left + width]
 
 
+def _rows(maps: Tensor) -> Tensor:
+    """Maps as rows, channels last, as they lie in memory in training."""
+    return maps.permute(0, 2, 3, 1).flatten(1)
+
+
 class Conv2d(nn.Conv2d):
     """A convolution, which is a dense layer where it makes one pixel of the whole image."""
 
@@ -33,7 +38,7 @@ class Conv2d(nn.Conv2d):
         kernel = _inner(self, small, x.shape[2:])
         if kernel is None:
             return super().forward(x)
-        return linear(x.flatten(1), kernel.flatten(1), self.bias)[:, :, None, None]
+        return linear(_rows(x), _rows(kernel), self.bias)[:, :, None, None]
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
@@ -51,7 +56,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         size = [(n - 1) * s + k - 2 * p + o for n, k, s, p, o in sides]
         inner = _inner(self, x.shape[2:], size)
         if inner is not None:
-            output = (x.flatten(1) @ inner.flatten(1)).unflatten(1, (self.out_channels, *size))
+            output = x.flatten(1) @ _rows(inner)
+            output = output.unflatten(1, (*size, self.out_channels)).permute(0, 3, 1, 2)
         elif self.out_channels == 1:
             columns = self.weight.flatten(1).T @ x.flatten(2)
             summands = columns.to(self.weight.dtype)  # autocast may have made them coarser

@@ -73,7 +73,7 @@ def convolutional(shape, n_outputs, *, hidden_layer_sizes=(), width=32) -> Encod
     grids = _grids(shape)
     channels = [shape[0], *(width * k for k in (1, 1, 2, 4)[: len(grids) - 1])]
     blocks = [
-        nn.Sequential(Conv2d(a, b, 4, stride=2, padding=1), nn.ReLU())
+        nn.Sequential(Conv2d(a, b, 4, stride=2, padding=1), nn.ReLU(inplace=True))
         for a, b in pairwise(channels)
     ]
     *local, last = [_initialized(block) for block in blocks]
@@ -148,7 +148,7 @@ def convolutional_decoder(n_in, shape, *, hidden_layer_sizes=(), width=32) -> nn
         odd = [b - 2 * a for a, b in zip(small, large, strict=True)]
         layers += [
             ConvTranspose2d(n_from, n_to, 4, stride=2, padding=1, output_padding=odd),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         ]
     _initialized(nn.Sequential(*layers[:-2]))
     return nn.Sequential(*layers[:-1])
