@@ -12,7 +12,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from skmi.base import apply_in_batches, check_widths
-from skmi.bounds import get_bound
+from skmi.bounds import get_bound, jsd
 from skmi.critics import as_critic, make_critic
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
 from skmi.networks import checked_copy
@@ -112,6 +112,8 @@ class AdversarialObjective(Objective):
         Weight of the information that the model raises.
     adaptive_clipping : bool
         Whether its gradient is kept below that of the rest.
+    gradient_penalty : float
+        Weight of the discriminator's squared gradient.
     """
 
     def __init__(
@@ -121,10 +123,12 @@ class AdversarialObjective(Objective):
         *,
         mi_weight: float = 0.0,
         adaptive_clipping: bool = True,
+        gradient_penalty: float = 0.0,
     ):
         super().__init__()
         self.model = model
         self.mi_weight, self.adaptive_clipping = mi_weight, adaptive_clipping
+        self.gradient_penalty = gradient_penalty
         self.average = MovingAverage(model, averaging) if averaging else None
 
     @property
@@ -144,6 +148,25 @@ class AdversarialObjective(Objective):
 
     def _generate(self, latents: Tensor) -> Tensor:
         return full_precision(self.networks["generator"](latents))
+
+    def _tell_apart(self, score, first, second) -> tuple[Tensor, Tensor]:
+        """A discriminator's bound on 2 JSD - 2 log 2 of two kinds, and its loss.
+
+        In training the loss is perhaps penalised by the squared gradient, averaged over each kind.
+        """
+        kinds, penalised = [first, second], self.training and self.gradient_penalty > 0
+        if penalised:
+            kinds = [[part.detach().requires_grad_() for part in parts] for parts in kinds]
+        scores = [score(*parts) for parts in kinds]
+        bound = jsd(*scores)
+        if not penalised:
+            return bound, -bound
+        slopes = [
+            slope.flatten(1).square().sum(1).mean()
+            for values, parts in zip(scores, kinds, strict=True)
+            for slope in torch.autograd.grad(values.sum(), parts, create_graph=True)
+        ]
+        return bound, self.gradient_penalty / 2 * sum(slopes) - bound
 
     def _add_information(self, loss: Tensor, value: Tensor) -> dict[str, Tensor]:
         """The loss of a model that also raises information, by a clipped gradient perhaps."""

@@ -1,6 +1,7 @@
 """Bidirectional adversarial models: a generator, and an encoder that inverts it."""
 
 import math
+from functools import partial
 from numbers import Integral, Real
 
 import torch
@@ -59,6 +60,11 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         The bound on the information (see `skmi.bounds`).
     adaptive_clipping : bool, default=True
         Whether to clip the gradient of the information.
+    gradient_penalty : float, default=0.0
+        Weight :math:`\gamma` of :math:`\tfrac12 E\|\nabla D\|^2`, over each kind of pairs and on the
+        scale of training, in the loss of the discriminators [4]_. It keeps them from winning, and
+        the players from circling around one another, for a slower step: 0.1 is a start, with a
+        larger `learning_rate`.
     cycle : {"l2", "adversarial"} or None, default=None
         What else holds reconstructions to the data, as in ALICE [3]_: their squared error,
         averaged over the columns, or a second discriminator, of pairs of a row and its
@@ -132,6 +138,8 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
     .. [2] V. Dumoulin et al., "Adversarially learned inference", ICLR 2017.
     .. [3] C. Li et al., "ALICE: towards understanding adversarial learning for joint distribution
        matching", NeurIPS 2017.
+    .. [4] L. Mescheder, A. Geiger and S. Nowozin, "Which training methods for GANs do actually
+       converge?", ICML 2018.
 
     Examples
     --------
@@ -149,6 +157,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         "mi_weight": [Interval(Real, 0, None, closed="left")],
         "bound": [StrOptions(set(INFORMATION_BOUNDS))],
         "adaptive_clipping": ["boolean"],
+        "gradient_penalty": [Interval(Real, 0, None, closed="left")],
         "cycle": [None, StrOptions({"l2", "adversarial"})],
         "cycle_weight": [Interval(Real, 0, None, closed="neither")],
         "stochastic": ["boolean"],
@@ -176,6 +185,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         mi_weight=1.0,
         bound="dv",
         adaptive_clipping=True,
+        gradient_penalty=0.0,
         cycle=None,
         cycle_weight=1.0,
         stochastic=True,
@@ -206,6 +216,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         self.mi_weight = mi_weight
         self.bound = bound
         self.adaptive_clipping = adaptive_clipping
+        self.gradient_penalty = gradient_penalty
         self.cycle = cycle
         self.cycle_weight = cycle_weight
         self.stochastic = stochastic
@@ -254,6 +265,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
             cycle_weight=self.cycle_weight,
             mi_weight=self.mi_weight,
             adaptive_clipping=self.adaptive_clipping,
+            gradient_penalty=self.gradient_penalty,
             averaging=self.averaging,
         )
 
@@ -349,11 +361,11 @@ class BiGANTransformer(ALITransformer):
     ----------
     n_components : int, default=64
         Number of latent columns.
-    encoder, decoder, discriminator, hidden_layer_sizes, discriminator_hidden, width
+    gradient_penalty, encoder, decoder, discriminator, hidden_layer_sizes
         As in `ALITransformer`.
-    feature_layer, image_shape, n_discriminator, max_epochs, batch_size, learning_rate, betas
+    discriminator_hidden, width, feature_layer, image_shape, n_discriminator, max_epochs
         As in `ALITransformer`.
-    averaging, device, precision, random_state, verbose, warm_start
+    batch_size, learning_rate, betas, averaging, device, precision, random_state, verbose, warm_start
         As in `ALITransformer`.
 
     Attributes
@@ -390,6 +402,7 @@ class BiGANTransformer(ALITransformer):
         self,
         n_components=64,
         *,
+        gradient_penalty=0.0,
         encoder="auto",
         decoder="auto",
         discriminator="auto",
@@ -411,6 +424,7 @@ class BiGANTransformer(ALITransformer):
         warm_start=False,
     ):
         self.n_components = n_components
+        self.gradient_penalty = gradient_penalty
         self.encoder = encoder
         self.decoder = decoder
         self.discriminator = discriminator
@@ -453,6 +467,8 @@ class ALIObjective(AdversarialObjective):
         Weights of the cycle and of the information.
     adaptive_clipping : bool
         Whether the gradient of the information is kept below that of the rest.
+    gradient_penalty : float
+        Weight of the squared gradient of the discriminators.
     averaging : float
         Of encoder and decoder.
     """
@@ -469,9 +485,16 @@ class ALIObjective(AdversarialObjective):
         cycle_weight: float,
         mi_weight: float,
         adaptive_clipping: bool,
+        gradient_penalty: float,
         averaging: float,
     ):
-        super().__init__(model, averaging, mi_weight=mi_weight, adaptive_clipping=adaptive_clipping)
+        super().__init__(
+            model,
+            averaging,
+            mi_weight=mi_weight,
+            adaptive_clipping=adaptive_clipping,
+            gradient_penalty=gradient_penalty,
+        )
         self.discriminator = discriminators
         if information is not None:
             self.critic = information
@@ -490,7 +513,8 @@ class ALIObjective(AdversarialObjective):
             codes = mean + std * gaussian_noise(mean, draws)
         latents = draw_latents("gaussian", (len(x), self.n_components), draws)
         rows, rebuilt = self._generate(latents), self._generate(codes)
-        loss = -self._bound(rows, latents, x, codes)  # the two kinds with labels exchanged
+        first, second = self._scores("pairs", rows, latents), self._scores("pairs", x, codes)
+        loss = -jsd(first, second)  # the two kinds with labels exchanged
         terms = {"error": mse_loss(rebuilt, x)}
         if self.cycle == "l2":
             loss = loss + self.cycle_weight * terms["error"]
@@ -505,17 +529,12 @@ class ALIObjective(AdversarialObjective):
         value, terms["information"] = self.critic(x, codes, draws)
         return self._add_information(loss, value) | terms
 
-    def _bound(self, x_first, z_first, x_second, z_second) -> Tensor:
-        """What the discriminator finds of the divergence of two kinds of pairs."""
-        first = self._scores("pairs", x_first, z_first)
-        return jsd(first, self._scores("pairs", x_second, z_second))
-
     def _discrimination(self, x, codes, rows, latents, rebuilt) -> dict[str, Tensor]:
-        bound = self._bound(x, codes, rows, latents)
-        loss = -bound
+        score = partial(self._scores, "pairs")
+        bound, loss = self._tell_apart(score, [x, codes], [rows, latents])
         if self.cycle == "adversarial":
             pairs = torch.cat([x, x], 1), torch.cat([x, rebuilt], 1)
-            loss = loss - jsd(*(self._scores("cycle", rows) for rows in pairs))
+            loss = loss + self._tell_apart(partial(self._scores, "cycle"), pairs[:1], pairs[1:])[1]
         return {"loss": loss, "divergence": bound.detach() + 2 * math.log(2)}
 
     def _scores(self, name: str, *rows: Tensor) -> Tensor:

@@ -213,6 +213,62 @@ def test_generator_has_two_gradients_to_be_clipped():
         assert torch.allclose(a + b, c, rtol=1e-4, atol=1e-5)
 
 
+# ------------------------------------------------------------------------- the penalty
+
+
+@pytest.mark.parametrize("kind", ["gan", "ali", "bigan", "adversarial"])
+def test_penalty_is_the_squared_gradient_of_the_discriminator(kind):
+    X = normal(64, 4)
+    model = {"gan": GAN, "bigan": BIGAN}.get(kind, ALI)
+    options = {"cycle": "adversarial"} if kind == "adversarial" else {}
+    if kind == "gan":
+        options["discriminator"] = nn.Linear(4, 1)
+    objectives = [
+        clone(model).set_params(gradient_penalty=weight, **options).fit(X).objective_
+        for weight in (0.0, 3.0)
+    ]
+    objectives[1].load_state_dict(objectives[0].state_dict())
+    linear = objectives[0].discriminator if kind == "gan" else None
+    x, losses = torch.from_numpy(X).float(), []
+    for objective in objectives:
+        objective.train().generator = torch.Generator().manual_seed(4)
+        objective(x, player="model")
+        losses.append(objective(x, player="discriminator")["loss"])
+    plain, penalised = objectives
+    if kind == "gan":
+        slopes = 2 * linear.weight.square().sum()  # the same everywhere
+    else:
+        codes, rows, latents, rebuilt = plain._last
+        pairs = [(x, codes), (rows, latents)]
+        slopes = sum(mean_squared_slope(plain.discriminator["pairs"], *pair) for pair in pairs)
+        if kind == "adversarial":
+            for other in (x, rebuilt):
+                slopes += mean_squared_slope(plain.discriminator["cycle"], torch.cat([x, other], 1))
+    assert losses[1].item() == pytest.approx((losses[0] + 3.0 / 2 * slopes).item(), rel=1e-4)
+    gradient = torch.autograd.grad(losses[1], list(penalised.discriminator.parameters()))
+    assert all(g.isfinite().all() for g in gradient)
+    assert penalised.eval()(x, player="discriminator")["loss"].isfinite()
+    assert losses[1] > losses[0]
+
+
+def mean_squared_slope(score, *rows, step=1e-6):
+    """By central differences of sums, which are those of each row."""
+    total = 0.0
+    with torch.no_grad():
+        score = copy.deepcopy(score).double()
+        rows = [part.double() for part in rows]
+        for part in rows:
+            for column in range(part.shape[1]):
+                shift = torch.zeros_like(part)
+                shift[:, column] = step
+                ends = [
+                    score(*(a + sign * shift if a is part else a for a in rows)).flatten()
+                    for sign in (1, -1)
+                ]
+                total += ((ends[0] - ends[1]) / (2 * step)).square().mean()
+    return total
+
+
 # ------------------------------------------------------------------------- ALI's
 
 
@@ -232,6 +288,7 @@ def linear_ali(cycle=None):
         cycle_weight=3.0,
         mi_weight=0.0,
         adaptive_clipping=True,
+        gradient_penalty=0.0,
         averaging=0.0,
     )
 
@@ -829,6 +886,7 @@ def test_in_a_grid_search():
     ("model", "options", "X", "message"),
     [
         (GAN, {"mi_weight": -1.0}, normal(40, 4), "mi_weight"),
+        (ALI, {"gradient_penalty": -1.0}, normal(40, 4), "gradient_penalty"),
         (GAN, {"code_size": 4}, normal(40, 4), "code_size=4 is larger than n_components=3"),
         (GAN, {"bound": "smile"}, normal(40, 4), "bound"),
         (GAN, {"generator": nn.Linear(3, 5)}, normal(40, 4), r"generator must map .*\(4,\)"),
