@@ -61,10 +61,10 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
     adaptive_clipping : bool, default=True
         Whether to clip the gradient of the information.
     gradient_penalty : float, default=0.0
-        Weight :math:`\gamma` of :math:`\tfrac12 E\|\nabla D\|^2`, over each kind of pairs and on the
-        scale of training, in the loss of the discriminators [4]_. It keeps them from winning, and
-        the players from circling around one another, for a slower step: 0.1 is a start, with a
-        larger `learning_rate`.
+        Weight of :math:`\tfrac12 E\|\nabla D\|^2`, over each kind of pairs and on the scale of
+        training, in the loss of the discriminators [4]_. It keeps them from winning, and the
+        players from circling around one another, for a slower step: 0.1 is a start, with a larger
+        `learning_rate`.
     cycle : {"l2", "adversarial"} or None, default=None
         What else holds reconstructions to the data, as in ALICE [3]_: their squared error,
         averaged over the columns, or a second discriminator, of pairs of a row and its
@@ -365,7 +365,9 @@ class BiGANTransformer(ALITransformer):
         As in `ALITransformer`.
     discriminator_hidden, width, feature_layer, image_shape, n_discriminator, max_epochs
         As in `ALITransformer`.
-    batch_size, learning_rate, betas, averaging, device, precision, random_state, verbose, warm_start
+    batch_size, learning_rate, betas, averaging, device, precision, random_state, verbose
+        As in `ALITransformer`.
+    warm_start
         As in `ALITransformer`.
 
     Attributes

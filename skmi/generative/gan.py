@@ -51,9 +51,9 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
     adaptive_clipping : bool, default=True
         Whether to clip the gradient of the information.
     gradient_penalty : float, default=0.0
-        Weight :math:`\gamma` of :math:`\tfrac12 E\|\nabla D\|^2`, over data and over generated rows and
-        on the scale of training, in the loss of the discriminator D [3]_. It keeps D from winning,
-        and the players from circling around one another, for a slower step.
+        Weight of :math:`\tfrac12 E\|\nabla D\|^2`, over data and over generated rows and on the
+        scale of training, in the loss of the discriminator [3]_. It keeps D from winning, and the
+        players from circling around one another, for a slower step.
     generator, discriminator, critic : "auto" or nn.Module, default="auto"
         ``"auto"``: dense networks for rows, and for images the convolutions of [1]_, Tables 4 to
         6, where the code enters the critic at every layer; the discriminator has leaky ReLU, and
