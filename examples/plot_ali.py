@@ -6,7 +6,9 @@ Adversarially learned inference trains an encoder and a decoder so that a discri
 pairs of data and codes from pairs of prior codes and the rows made of them. Nothing but that game
 holds reconstructions to the data. `~skmi.generative.ALITransformer` adds the information of codes
 about the data (MINE [1]_, eq. 19) or, as ALICE does, the squared error or a second discriminator,
-of pairs of rows and reconstructions. This is Figure 6 of [1]_ at a reduced budget.
+of pairs of rows and reconstructions. This is Figure 6 of [1]_ with smaller networks, in some three
+minutes. All four have a penalty on the gradient of the discriminator, without which samples stay
+spread between the modes.
 
 .. [1] M. I. Belghazi et al., "Mutual information neural estimation", ICML 2018.
 """
@@ -30,7 +32,7 @@ models = {
     "ALI": {"mi_weight": 0.0},
     "ALICE (L2)": {"mi_weight": 0.0, "cycle": "l2"},
     "ALICE (adversarial)": {"mi_weight": 0.0, "cycle": "adversarial"},
-    "ALI + MINE": {"bound": "dv"},
+    "ALI + MINE": {"mi_weight": 0.3, "adaptive_clipping": False},
 }
 figure, axes = plt.subplots(2, 4, figsize=(10, 5.8), layout="constrained", sharex=True, sharey=True)
 for (above, below), (label, options) in zip(axes.T, models.items(), strict=True):
@@ -39,8 +41,9 @@ for (above, below), (label, options) in zip(axes.T, models.items(), strict=True)
         hidden_layer_sizes=(128, 128),
         discriminator_hidden=(128, 128),
         critic_hidden=(128, 128),
-        learning_rate=1e-3,
-        max_epochs=20,
+        gradient_penalty=0.1,
+        learning_rate=2e-3,
+        max_epochs=60,
         random_state=0,
         **options,
     ).fit(X_train)
