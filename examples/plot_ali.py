@@ -59,6 +59,7 @@ for (above, below), (label, options) in zip(axes.T, models.items(), strict=True)
 plt.show()
 
 # %%
-# Information lowers the error of ALI from 0.94 to 0.58. The squared error, which is nearly what is
-# measured, lowers it to 0.15, and the second discriminator to 0.07. Samples are still spread
-# between the modes in all four: 2000 steps of small networks are few. This is one seed.
+# Information lowers the error of ALI from 0.37 to 0.12, as do the squared error, which is nearly what
+# is measured, and the second discriminator. Only information also sharpens the samples: half are
+# within three standard deviations of a mode, and the rest on the lines between neighbours, since a
+# continuous map of normal codes cannot jump. This is one seed.
