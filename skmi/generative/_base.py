@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable, Sequence
 from numbers import Integral
 
 import numpy as np
@@ -51,6 +52,12 @@ def draw_latents(prior: str, shape: tuple[int, int], generator: torch.Generator)
     """Latent rows: standard normal, or uniform from -1 to 1."""
     values = PRIORS[prior](shape, generator)
     return 2 * values - 1 if prior == "uniform" else values
+
+
+def squared_gradient(scores: Tensor, rows: Sequence[Tensor]) -> Tensor:
+    """Mean squared norm of the gradient of each row's score, which no other row may enter."""
+    gradients = torch.autograd.grad(scores.sum(), rows, create_graph=True, materialize_grads=True)
+    return sum(gradient.flatten(1).square().sum(1).mean() for gradient in gradients)
 
 
 def _state(module: nn.Module) -> list[Tensor]:
@@ -113,7 +120,7 @@ class AdversarialObjective(Objective):
     adaptive_clipping : bool
         Whether its gradient is kept below that of the rest.
     gradient_penalty : float
-        Weight of the discriminator's squared gradient.
+        Weight of half the squared gradient of discriminators.
     """
 
     def __init__(
@@ -149,24 +156,22 @@ class AdversarialObjective(Objective):
     def _generate(self, latents: Tensor) -> Tensor:
         return full_precision(self.networks["generator"](latents))
 
-    def _tell_apart(self, score, first, second) -> tuple[Tensor, Tensor]:
-        """A discriminator's bound on 2 JSD - 2 log 2 of two kinds, and its loss.
+    def _tell_apart(
+        self, score: Callable[..., Tensor], first: Sequence[Tensor], second: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """A discriminator's bound on 2 JSD - 2 log 2 of two kinds of rows, and its loss.
 
-        In training the loss is perhaps penalised by the squared gradient, averaged over each kind.
+        In training that has half the squared gradient, averaged over each kind, times its weight.
         """
-        kinds, penalised = [first, second], self.training and self.gradient_penalty > 0
+        kinds = [first, second]
+        penalised = self.training and self.gradient_penalty > 0
         if penalised:
             kinds = [[part.detach().requires_grad_() for part in parts] for parts in kinds]
         scores = [score(*parts) for parts in kinds]
         bound = jsd(*scores)
         if not penalised:
             return bound, -bound
-        slopes = [
-            slope.flatten(1).square().sum(1).mean()
-            for values, parts in zip(scores, kinds, strict=True)
-            for slope in torch.autograd.grad(values.sum(), parts, create_graph=True)
-        ]
-        return bound, self.gradient_penalty / 2 * sum(slopes) - bound
+        return bound, self.gradient_penalty / 2 * sum(map(squared_gradient, scores, kinds)) - bound
 
     def _add_information(self, loss: Tensor, value: Tensor) -> dict[str, Tensor]:
         """The loss of a model that also raises information, by a clipped gradient perhaps."""
@@ -293,7 +298,8 @@ class AdversarialMixin:
             return (
                 "The discriminator tells generated rows from the data nearly always: their "
                 f"divergence is {divergence:.2f} of at most {largest:.2f} nats. Samples "
-                "will not look like the data. Raise max_epochs, or lower learning_rate."
+                "will not look like the data. Raise max_epochs or gradient_penalty, or lower "
+                "learning_rate."
             )
         if divergence < -largest:
             return (
@@ -354,13 +360,19 @@ class AdversarialMixin:
             last_side=self._last_side,
         )
 
+    @property
+    def _normed(self) -> bool:
+        """Whether scores of images have batch norm, by which rows enter each other's score."""
+        return not getattr(self, "gradient_penalty", 0.0)
+
     def _make_score(self, name: str, shape) -> nn.Module:
         """The network called `name`, from rows of this shape to one score."""
         given = getattr(self, name, "auto")
         if isinstance(given, nn.Module):
             return checked_copy(name, given, [shape], (1,))
         if len(shape) == 3:
-            return ConvolutionalScore(shape, width=self.width, n_dense=0, last_side=self._last_side)
+            options = {"n_dense": 0, "last_side": self._last_side, "batch_norm": self._normed}
+            return ConvolutionalScore(shape, width=self.width, **options)
         sizes = check_widths(f"{name}_hidden", getattr(self, f"{name}_hidden"))
         return dense_score(math.prod(shape), sizes)
 

@@ -62,9 +62,10 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         Whether to clip the gradient of the information.
     gradient_penalty : float, default=0.0
         Weight of :math:`\tfrac12 E\|\nabla D\|^2`, over each kind of pairs and on the scale of
-        training, in the loss of the discriminators [4]_. It keeps them from winning, and the
-        players from circling around one another, for a slower step: 0.1 is a start, with a larger
-        `learning_rate`.
+        training, in the loss of the discriminators [4]_; 0 is none. It keeps them from winning, and
+        the players from circling around one another, for a slower step: 0.1 is a start for columns,
+        with a larger `learning_rate`, where [4]_ has 10 for images. Discriminators must then be
+        twice differentiable and score each row by itself; convolutional ones have no batch norm.
     cycle : {"l2", "adversarial"} or None, default=None
         What else holds reconstructions to the data, as in ALICE [3]_: their squared error,
         averaged over the columns, or a second discriminator, of pairs of a row and its
@@ -287,7 +288,8 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         if isinstance(self.discriminator, nn.Module):
             return checked_copy("discriminator", self.discriminator, [shape, (n_codes,)], (1,))
         if len(shape) == 3:
-            return ConvolutionalScore(shape, n_codes, every_layer=False, width=self.width)
+            options = {"every_layer": False, "batch_norm": self._normed}
+            return ConvolutionalScore(shape, n_codes, width=self.width, **options)
         options = {"hidden_layer_sizes": self._score_sizes, "activation": "leaky-relu"}
         return make_critic("concat", math.prod(shape), n_codes, **options)
 
@@ -295,7 +297,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
         """A score of rows beside their reconstructions."""
         pair = (2 * shape[0], *shape[1:])
         if len(shape) == 3:
-            return ConvolutionalScore(pair, width=self.width)
+            return ConvolutionalScore(pair, width=self.width, batch_norm=self._normed)
         return dense_score(math.prod(pair), self._score_sizes)
 
     @property
@@ -470,7 +472,7 @@ class ALIObjective(AdversarialObjective):
     adaptive_clipping : bool
         Whether the gradient of the information is kept below that of the rest.
     gradient_penalty : float
-        Weight of the squared gradient of the discriminators.
+        Weight of half the squared gradient of the discriminators.
     averaging : float
         Of encoder and decoder.
     """
@@ -535,8 +537,9 @@ class ALIObjective(AdversarialObjective):
         score = partial(self._scores, "pairs")
         bound, loss = self._tell_apart(score, [x, codes], [rows, latents])
         if self.cycle == "adversarial":
-            pairs = torch.cat([x, x], 1), torch.cat([x, rebuilt], 1)
-            loss = loss + self._tell_apart(partial(self._scores, "cycle"), pairs[:1], pairs[1:])[1]
+            score = partial(self._scores, "cycle")
+            pairs = [torch.cat([x, x], 1)], [torch.cat([x, rebuilt], 1)]
+            loss = loss + self._tell_apart(score, *pairs)[1]
         return {"loss": loss, "divergence": bound.detach() + 2 * math.log(2)}
 
     def _scores(self, name: str, *rows: Tensor) -> Tensor:

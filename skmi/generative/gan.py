@@ -52,8 +52,10 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
         Whether to clip the gradient of the information.
     gradient_penalty : float, default=0.0
         Weight of :math:`\tfrac12 E\|\nabla D\|^2`, over data and over generated rows and on the
-        scale of training, in the loss of the discriminator [3]_. It keeps D from winning, and the
-        players from circling around one another, for a slower step.
+        scale of training, in the loss of the discriminator [3]_; 0 is none. It keeps D from
+        winning, and the players from circling around one another, for a slower step: 0.1 is a start
+        for columns, with a larger `learning_rate`, where [3]_ has 10 for images. D must then be
+        twice differentiable and score each row by itself; that of images has no batch norm.
     generator, discriminator, critic : "auto" or nn.Module, default="auto"
         ``"auto"``: dense networks for rows, and for images the convolutions of [1]_, Tables 4 to
         6, where the code enters the critic at every layer; the discriminator has leaky ReLU, and
@@ -302,7 +304,7 @@ class GANObjective(AdversarialObjective):
     adaptive_clipping : bool
         Whether its gradient is kept below that of the discriminator.
     gradient_penalty : float
-        Weight of the discriminator's squared gradient.
+        Weight of half the squared gradient of the discriminator.
     averaging : float
         Of the generator.
     """

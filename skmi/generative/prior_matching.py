@@ -17,6 +17,7 @@ from skmi.generative._base import (
     AdversarialMixin,
     AdversarialObjective,
     draw_latents,
+    squared_gradient,
 )
 from skmi.networks import mlp
 from skmi.representation._base import COMPUTE_CONSTRAINTS, BaseRowModel
@@ -277,7 +278,8 @@ class PriorMatchingObjective(AdversarialObjective):
         scores = self._scores("data", data), self._scores("generated", generated)
         loss = sum(softplus(-score).mean() for score in scores)
         if self.penalty:
-            loss = loss + self.penalty * self._squared_gradient(x)
+            x = x.clone().requires_grad_()
+            loss = loss + self.penalty * squared_gradient(self._encode(x), [x])
         return {"loss": loss, **means}
 
     def _encode(self, x: Tensor) -> Tensor:
@@ -293,9 +295,3 @@ class PriorMatchingObjective(AdversarialObjective):
 
     def _scores(self, kind: str, numbers: Tensor) -> Tensor:
         return full_precision(self.discriminator[kind](numbers))
-
-    def _squared_gradient(self, x: Tensor) -> Tensor:
-        """Mean squared norm of the encoder's gradient in the rows."""
-        x = x.clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(self._encode(x).sum(), x, create_graph=True)
-        return gradient.flatten(1).square().sum(1).mean()
