@@ -348,7 +348,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         Warns
         -----
         ConvergenceWarning
-            If there is `patience`, and the objective was still falling on held-out rows after
+            If there is `patience`, and the objective was still improving on held-out rows after
             ``max_epochs``; if training has diverged, so that guessing the classes would be
             better; if the codes tell more of the classes than all that the critic finds in them,
             or keep so much more of the data that it would have mattered to the objective.

@@ -785,7 +785,7 @@ def test_plane_of_estimators():
 
 @pytest.mark.usefixtures("close_figures")
 @pytest.mark.parametrize("patience", [None, 5])
-@pytest.mark.filterwarnings("ignore:The objective was still rising")
+@pytest.mark.filterwarnings("ignore:The objective was still improving")
 def test_plane_of_epochs(patience):
     X = normal(300, 4)
     fitted = bottleneck(bound="vib", max_epochs=4, patience=patience).fit(X, labels(X))

@@ -18,7 +18,12 @@ from skmi.critics import as_critic, make_critic
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
 from skmi.networks import checked_copy
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_generator
-from skmi.representation._objective import InformationCritic, Objective, full_precision
+from skmi.representation._objective import (
+    InformationCritic,
+    Objective,
+    full_precision,
+    squared_gradient,
+)
 from skmi.representation._priors import PRIORS, maximum_mean_discrepancy
 from skmi.training import ETA_LEARNING_RATE, Player, averaging_decay
 
@@ -52,12 +57,6 @@ def draw_latents(prior: str, shape: tuple[int, int], generator: torch.Generator)
     """Latent rows: standard normal, or uniform from -1 to 1."""
     values = PRIORS[prior](shape, generator)
     return 2 * values - 1 if prior == "uniform" else values
-
-
-def squared_gradient(scores: Tensor, rows: Sequence[Tensor]) -> Tensor:
-    """Mean squared norm of the gradient of each row's score, which no other row may enter."""
-    gradients = torch.autograd.grad(scores.sum(), rows, create_graph=True, materialize_grads=True)
-    return sum(gradient.flatten(1).square().sum(1).mean() for gradient in gradients)
 
 
 def _state(module: nn.Module) -> list[Tensor]:
@@ -363,7 +362,13 @@ class AdversarialMixin:
     @property
     def _normed(self) -> bool:
         """Whether scores of images have batch norm, by which rows enter each other's score."""
-        return not getattr(self, "gradient_penalty", 0.0)
+        return not self.gradient_penalty
+
+    @property
+    def _game(self) -> dict:
+        """Options of the objective that are those of `AdversarialObjective`."""
+        names = ("mi_weight", "adaptive_clipping", "gradient_penalty", "averaging")
+        return {name: getattr(self, name) for name in names}
 
     def _make_score(self, name: str, shape) -> nn.Module:
         """The network called `name`, from rows of this shape to one score."""

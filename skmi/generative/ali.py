@@ -264,10 +264,7 @@ class ALITransformer(AdversarialMixin, BaseRepresentation):
             stochastic=self.stochastic,
             cycle=self.cycle,
             cycle_weight=self.cycle_weight,
-            mi_weight=self.mi_weight,
-            adaptive_clipping=self.adaptive_clipping,
-            gradient_penalty=self.gradient_penalty,
-            averaging=self.averaging,
+            **self._game,
         )
 
     def _make_encoder(self, shape):
@@ -467,14 +464,10 @@ class ALIObjective(AdversarialObjective):
         Whether the encoder's output are means and log deviations.
     cycle : {"l2", "adversarial"} or None
         What holds reconstructions to the data.
-    cycle_weight, mi_weight : float
-        Weights of the cycle and of the information.
-    adaptive_clipping : bool
-        Whether the gradient of the information is kept below that of the rest.
-    gradient_penalty : float
-        Weight of half the squared gradient of the discriminators.
-    averaging : float
-        Of encoder and decoder.
+    cycle_weight : float
+        Weight of the cycle.
+    **game
+        Options of `AdversarialObjective`.
     """
 
     def __init__(
@@ -487,18 +480,9 @@ class ALIObjective(AdversarialObjective):
         stochastic: bool,
         cycle: str | None,
         cycle_weight: float,
-        mi_weight: float,
-        adaptive_clipping: bool,
-        gradient_penalty: float,
-        averaging: float,
+        **game,
     ):
-        super().__init__(
-            model,
-            averaging,
-            mi_weight=mi_weight,
-            adaptive_clipping=adaptive_clipping,
-            gradient_penalty=gradient_penalty,
-        )
+        super().__init__(model, **game)
         self.discriminator = discriminators
         if information is not None:
             self.critic = information

@@ -244,10 +244,7 @@ class MIGAN(AdversarialMixin, DensityMixin, BaseRowModel):
             prior=self.prior,
             n_latent=self.n_components,
             n_codes=self.code_size_,
-            mi_weight=self.mi_weight,
-            adaptive_clipping=self.adaptive_clipping,
-            gradient_penalty=self.gradient_penalty,
-            averaging=self.averaging,
+            **self._game,
         )
 
     # ------------------------------------------------------------ drawing rows
@@ -299,14 +296,8 @@ class GANObjective(AdversarialObjective):
         Of the latent columns.
     n_latent, n_codes : int
         Number of latent columns, and of those, at the end, that are the code.
-    mi_weight : float
-        Weight of the information.
-    adaptive_clipping : bool
-        Whether its gradient is kept below that of the discriminator.
-    gradient_penalty : float
-        Weight of half the squared gradient of the discriminator.
-    averaging : float
-        Of the generator.
+    **game
+        Options of `AdversarialObjective`.
     """
 
     def __init__(
@@ -318,19 +309,10 @@ class GANObjective(AdversarialObjective):
         prior: str,
         n_latent: int,
         n_codes: int,
-        mi_weight: float,
-        adaptive_clipping: bool,
-        gradient_penalty: float,
-        averaging: float,
+        **game,
     ):
         model = nn.ModuleDict({"generator": generator})
-        super().__init__(
-            model,
-            averaging,
-            mi_weight=mi_weight,
-            adaptive_clipping=adaptive_clipping,
-            gradient_penalty=gradient_penalty,
-        )
+        super().__init__(model, **game)
         self.discriminator = discriminator
         if information is not None:
             self.critic = information

@@ -185,7 +185,7 @@ class BaseRowModel(BaseNeuralEstimator):
         Warns
         -----
         ConvergenceWarning
-            If there is `patience`, and the objective was still rising on held-out rows after
+            If there is `patience`, and the objective was still improving on held-out rows after
             ``max_epochs``.
         """
         go_on = self.warm_start and hasattr(self, "objective_")
@@ -289,7 +289,7 @@ class BaseRowModel(BaseNeuralEstimator):
         )
         if n_stop and not trainer.stopped_early_:
             warn(
-                f"The objective was still rising on held-out rows after max_epochs="
+                f"The objective was still improving on held-out rows after max_epochs="
                 f"{self.max_epochs}. Raise max_epochs or learning_rate.",
                 ConvergenceWarning,
             )

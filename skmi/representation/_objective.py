@@ -1,7 +1,7 @@
 """What networks are trained for: draws, information, and a prior that an adversary guards."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ __all__ = [
     "full_precision",
     "gaussian_noise",
     "mirrored",
+    "squared_gradient",
     "warn_of_small_batches",
 ]
 
@@ -38,6 +39,15 @@ SMALLEST_BATCH = 10
 def full_precision(scores: Tensor) -> Tensor:
     """Scores in float32 or better: losses need the digits that autocast may have dropped."""
     return scores.to(torch.promote_types(scores.dtype, torch.float32))
+
+
+def squared_gradient(scores: Tensor, rows: Sequence[Tensor]) -> Tensor:
+    """Mean squared norm of the gradient of the scores' sum in each row.
+
+    It is that of each row's own score if no row enters another's, as through batch norm.
+    """
+    gradients = torch.autograd.grad(scores.sum(), rows, create_graph=True, materialize_grads=True)
+    return sum(gradient.flatten(1).square().sum(1).mean() for gradient in gradients)
 
 
 class Objective(nn.Module):
@@ -161,20 +171,19 @@ class EncoderObjective(Objective):
     def _discriminator_terms(self, y: Tensor, generator) -> dict[str, Tensor]:
         """The adversary's loss: its bound, and the penalty on its gradient at the same points."""
         samples = PRIORS[self.prior](tuple(y.shape), generator)
-        points = torch.cat([samples, y]).requires_grad_()
-        ratio = self._prior_ratio(points)
-        (gradient,) = torch.autograd.grad(ratio.sum(), points, create_graph=True)
-        slope = (self.scale * gradient).square().sum(dim=1).mean()
+        points = self._standardise(torch.cat([samples, y])).requires_grad_()
+        ratio = full_precision(self.discriminator(points))
         bound = jsd(*ratio.split(len(y)))
-        loss = GRADIENT_PENALTY / 2 * slope - bound
+        loss = GRADIENT_PENALTY / 2 * squared_gradient(ratio, [points]) - bound
         return {"loss": loss, "prior": bound.detach() + 2 * math.log(2)}
 
     def _prior_ratio(self, y: Tensor) -> Tensor:
-        """The adversary's log density ratio of the prior and the representations.
+        """The adversary's log density ratio of the prior and the representations."""
+        return full_precision(self.discriminator(self._standardise(y)))
 
-        It sees them on the scale of standardised samples of the prior, on which it learns faster.
-        """
-        return full_precision(self.discriminator((y - self.location) / self.scale))
+    def _standardise(self, y: Tensor) -> Tensor:
+        """On the scale of standardised samples of the prior, where the adversary learns faster."""
+        return (y - self.location) / self.scale
 
 
 def gaussian_noise(like: Tensor, generator) -> Tensor:

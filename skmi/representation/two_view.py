@@ -248,7 +248,7 @@ class TwoViewInfoMaxTransformer(BaseRepresentation):
         Warns
         -----
         ConvergenceWarning
-            If there is `patience`, and the objective was still rising on held-out rows after
+            If there is `patience`, and the objective was still improving on held-out rows after
             ``max_epochs``.
         SaturationWarning
             If InfoNCE came near the logarithm of the number of rows of a batch.

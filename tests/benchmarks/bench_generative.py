@@ -9,8 +9,7 @@ data, networks, batch and learning rate of MINE (Belghazi et al. 2018), App. 8.1
 standard deviation 0.05, batches of 100, Adam with 1e-4. ``ali`` compares ALI with ALI + MINE and
 with both kinds of ALICE on the same 25 Gaussians, for which the paper has no settings: networks of
 128 units a layer, Adam with 2e-3, a gradient penalty, and the information with a weight of 0.3,
-unclipped.
-``mnist`` compares them on 5,000 digits with a quarter of the channels.
+unclipped. ``mnist`` compares them on 5,000 digits with a quarter of the channels.
 
 ``modes`` are counted of 2500 samples, by the stated radius of three standard deviations, where one
 sample is enough. A uniform cloud over the square hits 21 modes so, and single hits come and go, so

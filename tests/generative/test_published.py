@@ -52,7 +52,7 @@ def test_information_keeps_the_modes(bench):  # 13 minutes
     assert first["eta-MINE"].median() < first["MINE"].median()
 
 
-def test_information_lowers_the_error_of_ali(bench):  # 4 minutes
+def test_information_lowers_the_error_of_ali(bench):  # 6 minutes
     rows = last(reports("ali", ["ALI", "ALI + MINE"], range(5), 6000))
     assert (rows["error"]["ALI + MINE"] / rows["error"]["ALI"]).median() < 0.75
     # all modes, where a uniform cloud hits 21, and has 0.018 of its rows near one
