@@ -12,6 +12,7 @@ objective returns for it. Where that comes with a ``"clipped_loss"``, the player
 well, by a gradient no larger than that of the loss (`adaptive_clipping`).
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ __all__ = [
     "Trainer",
     "adaptive_clipping",
     "averaging_decay",
+    "keep_freed_memory",
     "schedule_factor",
 ]
 
@@ -416,6 +418,18 @@ def _add_clipped(loss: Tensor, parameters: Sequence[Tensor]) -> None:
 # -------------------------------------------------------------------------- trainer
 
 
+@functools.cache
+def keep_freed_memory() -> None:
+    """Have the C library keep what a training step frees for the next one.
+
+    That of Linux gives free memory at the end of its heap back to the system, and each step then
+    waits for it to come again, page by page: a third of the time of small convolutions. It stops
+    once it has seen a larger block come and go; one of just under 32 MiB, the largest that it
+    learns from, is never touched and costs nothing.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
+
+
 def _on_cpu(optimizer: torch.optim.Optimizer) -> dict:
     """The state of an optimiser, which takes no memory of a GPU."""
     state = optimizer.state_dict()
@@ -573,6 +587,7 @@ class Trainer(skorch.NeuralNet):
         return self
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        keep_freed_memory()
         try:
             super().fit_loop(X, y, epochs, **fit_params)
         except KeyboardInterrupt as interrupt:
