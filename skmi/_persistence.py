@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
@@ -142,16 +142,23 @@ def save(estimator, path: str | Path) -> None:
     check_is_fitted(estimator)
     arrays: dict[str, torch.Tensor] = {}
     header = {"skmi": __version__, **describe(estimator, arrays)}
+    if not Path(path).absolute().parent.is_dir():
+        raise FileNotFoundError(f"path={str(path)!r} is in a folder that does not exist. Make it.")
     save_file(arrays, path, metadata={"skmi": json.dumps(header)})
 
 
 def load(cls, path: str | Path):
     """Build an estimator of class `cls` from a file written by `save`."""
-    with safe_open(path, framework="pt") as arrays:
+    try:
+        file = safe_open(path, framework="pt")
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is not a safetensors file, or is damaged ({error}). Pass one that save wrote."
+        ) from error
+    with file as arrays:
         header = json.loads((arrays.metadata() or {}).get("skmi", "{}"))
         if header.get("class") != cls.__name__:
             raise ValueError(
-                f"{path} holds a {header.get('class', 'file of another program')}, not a "
-                f"{cls.__name__}."
+                f"{path} is of {header.get('class', 'another program')}, not of {cls.__name__}."
             )
         return build(cls, header, arrays)

@@ -260,6 +260,8 @@ class BaseNeuralEstimator(CallbackSupportMixin, BaseEstimator):
         TypeError
             If a parameter cannot be written as JSON, such as a critic that was given as a
             torch module. Use joblib for such an estimator.
+        FileNotFoundError
+            If there is no such folder.
         """
         _persistence.save(self, path)
 
@@ -279,6 +281,8 @@ class BaseNeuralEstimator(CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the file holds an estimator of another class.
+            If `save` did not write the file, or wrote an estimator of another class to it.
+        FileNotFoundError
+            If there is no such file.
         """
         return _persistence.load(cls, path)

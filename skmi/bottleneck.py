@@ -46,6 +46,8 @@ INFORMATION_BOUNDS = ("dv", "eta-dv", "infonce", "nwj")
 LOOSE = 0.1
 #: How far, in nats, the cross-entropy may be above that of guessing.
 WORSE_THAN_GUESSING = 1.0
+#: Part of the entropy of the classes below which a classifier hardly reads them in the codes.
+LITTLE = 0.02
 #: What the columns are of an encoder with Gaussian noise.
 POSTERIOR_COLUMNS = "the means of the codes, then what a softplus makes their deviations"
 #: Rows that the critic compares at once to tell.
@@ -170,7 +172,7 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
     class_prior_ : ndarray of shape (n_classes,)
         Their frequencies in the rows of `fit`, or of the first `partial_fit`.
     compression_ : float
-        I(X; Z) of the rows that were fitted, in nats, whatever the bound: the information between
+        I(X; Z) of the rows of the last call, in nats, whatever the bound: the information between
         N of them, at most 4096, each as likely as the other, and their codes, at most log N. With
         Gaussian noise by the densities (`skmi.evaluation.latent_mutual_information`), with other
         noise a lower bound, by normal densities of one covariance that are fitted to draws of the
@@ -349,9 +351,10 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         -----
         ConvergenceWarning
             If there is `patience`, and the objective was still improving on held-out rows after
-            ``max_epochs``; if training has diverged, so that guessing the classes would be
-            better; if the codes tell more of the classes than all that the critic finds in them,
-            or keep so much more of the data that it would have mattered to the objective.
+            ``max_epochs``; if guessing the classes would be much better, as training has
+            diverged, or hardly worse; if the codes tell more of the classes than all that the
+            critic finds in them, or keep so much more of the data that it would have mattered to
+            the objective.
         """
         go_on = self.warm_start and hasattr(self, "objective_")
         return self._prepare_and_train(X, y, None, go_on=go_on)
@@ -396,7 +399,8 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
                 f"classes={np.asarray(classes).tolist()} are not those of the first call, "
                 f"{self.classes_.tolist()}. Leave classes out, or start with all of them."
             )
-        advice = "Pass all of them as classes in the first partial_fit, or fit anew."
+        advice = "Pass all of them as classes in the first partial_fit, or fit anew with "
+        advice += "warm_start=False."
         codes = self._codes(y, advice)
         if reset:
             self.class_prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
@@ -514,28 +518,44 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         rows = rows[rng.permutation(len(rows))[:COMPRESSION_ROWS]]
         if self.encoder_noise == "gaussian":
             means, stds = (values.astype(np.float64) for values in self._posterior(rows))
-            return mixture_information(means, stds, COMPRESSION_DRAWS, self.seed_)
-        n_fresh = math.ceil(COMPRESSION_DRAWS / len(rows))
-        codes = self._draw_codes(rows, DENSITY_DRAWS + n_fresh, self.seed_).astype(np.float64)
-        chosen = rng.permutation(n_fresh * len(rows))[:COMPRESSION_DRAWS]
-        fresh = codes[DENSITY_DRAWS:].reshape(-1, self.n_components)[chosen]
-        return sampled_information(codes[:DENSITY_DRAWS], fresh, chosen % len(rows))
+            information = mixture_information(means, stds, COMPRESSION_DRAWS, self.seed_)
+        else:
+            n_fresh = math.ceil(COMPRESSION_DRAWS / len(rows))
+            codes = self._draw_codes(rows, DENSITY_DRAWS + n_fresh, self.seed_).astype(np.float64)
+            chosen = rng.permutation(n_fresh * len(rows))[:COMPRESSION_DRAWS]
+            fresh = codes[DENSITY_DRAWS:].reshape(-1, self.n_components)[chosen]
+            information = sampled_information(codes[:DENSITY_DRAWS], fresh, chosen % len(rows))
+        return max(0.0, information)  # without rounding errors
 
     def _warn_of_failure(self, rows: Tensor, classes: Tensor) -> None:
-        """Complain of a classifier worse than none, and of a critic that misses much."""
+        """Complain of a classifier that is no good, or of a critic that misses much."""
+        failure = self._find_failure(rows, classes)
+        if failure:
+            warn(failure, ConvergenceWarning)
+
+    def _find_failure(self, rows: Tensor, classes: Tensor) -> str | None:
         information, cross_entropy = self._read_codes(rows, classes)
-        guessing = math.log(len(self.classes_))
-        relevance = entropy(np.bincount(classes)) - cross_entropy
+        guessing, known = math.log(len(self.classes_)), entropy(np.bincount(classes))
+        relevance = known - cross_entropy
         if not cross_entropy <= guessing + WORSE_THAN_GUESSING:
-            warn(
+            return (
                 f"Training has diverged: the cross-entropy of the classes is {cross_entropy:.3g} "
                 f"nats, and {guessing:.3g} if all are given the same probability. Lower "
-                "learning_rate or beta.",
-                ConvergenceWarning,
+                "learning_rate or beta."
             )
-            return
-        if information is None:
-            return
+        missed = information is not None and self._find_missed(information, relevance)
+        if missed:
+            return missed
+        if relevance < LITTLE * known:
+            return (
+                f"The classifier reads {max(0.0, relevance):.2g} of the {known:.3g} nats of the "
+                "classes in the codes: it does hardly better than to guess. Lower beta, or raise "
+                "max_epochs or learning_rate."
+            )
+        return None
+
+    def _find_missed(self, information: float, relevance: float) -> str | None:
+        """What to say of a critic that finds less in the codes than is in them."""
         if not information >= relevance - LOOSE:
             more = f"the classifier reads {relevance:.3g} of the classes in them"
         elif (
@@ -547,17 +567,16 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
                 f"beta={self.beta:g} lowers only what it finds"
             )
         else:
-            return
+            return None
         if self.bound == "infonce":
             cause = "it sees at most the logarithm of batch_size, or has learned too little. Raise "
             cause += "batch_size"
         else:
             cause = "it has learned too little, or is misled by the encoder. Raise critic_hidden"
-        warn(
+        return (
             f"The critic finds {information:.3g} nats in the codes, but {more}: {cause}, n_critic, "
             "n_train_draws or critic_learning_rate; lower learning_rate or beta; or use "
-            "bound='vib' with Gaussian codes.",
-            ConvergenceWarning,
+            "bound='vib' with Gaussian codes."
         )
 
     @torch.no_grad()

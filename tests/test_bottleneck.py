@@ -695,7 +695,7 @@ def test_a_critic_that_misses_what_codes_keep_is_warned_of():
         fitted = bottleneck(0.5, **options).fit(X, y)
     assert len(caught) == 1 and 0.5 * fitted.compression_ > 0.1
     with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
+        warnings.filterwarnings("error", "The critic finds")
         assert bottleneck(1e-3, **options).fit(X, y).compression_ > 1
 
 
@@ -704,6 +704,16 @@ def test_a_classifier_that_diverged_is_warned_of(options):
     X = normal(200, 4)
     with pytest.warns(ConvergenceWarning, match=r"diverged: the cross-entropy .* is \d\S+ nats"):
         bottleneck(**options, learning_rate=1e3, batch_size=20).fit(X, labels(X))
+
+
+@pytest.mark.parametrize("options", [{"beta": 100.0}, {"beta": 0.0}], ids=["closed", "no classes"])
+def test_a_classifier_that_reads_nothing_is_warned_of(options):
+    X = normal(400, 4)
+    y = labels(X) if options["beta"] else labels(normal(400, 4, seed=1))
+    options |= {"bound": "vib", "max_epochs": 20}
+    with pytest.warns(ConvergenceWarning, match=r"of the 0\.6\d+ nats .* hardly better"):
+        fitted = bottleneck(**options).fit(X, y)
+    assert fitted.compression_ >= 0
 
 
 def test_a_short_fit_on_unequal_classes_has_not_diverged():

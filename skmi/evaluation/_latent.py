@@ -5,10 +5,12 @@ q(z | x_i), one row each, which are normal with independent columns.
 """
 
 import math
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import Tensor
@@ -16,7 +18,7 @@ from torch import Tensor
 from skmi._normal import kl_to_standard_normal, normal_log_density
 from skmi._rows import check_same_length, read_rows
 from skmi.bounds import is_saturated
-from skmi.exceptions import SaturationWarning, warn
+from skmi.exceptions import ConvergenceWarning, SaturationWarning, warn
 from skmi.information._mutual_info import mutual_info
 
 __all__ = [
@@ -33,6 +35,9 @@ __all__ = [
 CHUNK_PAIRS = 2**20
 #: Rounding errors in nats from which squares are no longer expanded.
 TOLERANCE = 1e-6
+#: Of the normal mixture for an upper bound: fewest rows that it is fitted to, draws of the codes of
+#: each, rows for each of its components, and most of these.
+FEWEST_FITTED, DRAWS_TO_FIT, ROWS_A_COMPONENT, MOST_COMPONENTS = 10, 5, 250, 20
 #: Distance from log N in nats below which the information of N rows tells no more.
 SATURATED = 0.05
 
@@ -244,7 +249,7 @@ def aggregate_posterior_kl(means, stds, *, n_draws=10_000, random_state=None):
 
 
 @validate_params(
-    {"method": [StrOptions({"mixture", "neural"})], **_draws},
+    {"method": [StrOptions({"mixture", "neural", "upper"})], **_draws},
     prefer_skip_nested_validation=True,
 )
 def latent_mutual_information(
@@ -265,18 +270,28 @@ def latent_mutual_information(
     .. math::
         I_q(x; z) = E_x \, \mathrm{KL}(q(z | x) \,\|\, p(z)) - \mathrm{KL}(q(z) \,\|\, p(z)) .
 
-    The ``"neural"`` one is the estimate of `skmi.mutual_info` from X and one draw of z for each
-    row, as the paper measures it, for the distribution that the rows were drawn from. A network
-    finds no more than it can learn from so many rows, and hardly more than :math:`\log N`.
+    The ``"neural"`` one is the estimate of `skmi.mutual_info` from one draw of z for each row, for
+    the distribution that the rows were drawn from. A network finds no more than it can learn from
+    so many rows, and hardly more than :math:`\log N`. The paper has it learn from X. Without X it
+    learns from the posteriors: a code depends on its row by :math:`\mu` and :math:`\sigma` alone,
+    so that :math:`I_q(x; z) = I(\mu, \sigma; z)`, which takes far fewer rows to find.
+
+    The ``"upper"`` one is for rows that hold more than :math:`\log N`. For any density r
+
+    .. math:: I_q(x; z) \le E_{x, z} \log \frac{q(z | x)}{r(z)}, \qquad z \sim q(z | x),
+
+    and r is a mixture of normal densities, fitted to codes of one half of the rows for the mean
+    over the other half, and the other way round. It is above the truth by
+    :math:`\mathrm{KL}(q(z) \,\|\, r(z))`; with the prior for r it would be `kl_to_prior`.
 
     Parameters
     ----------
     means, stds : array-like of shape (n_samples, n_components)
         Means and standard deviations of the posteriors, such as ``vae.posterior(X)``.
     X : array-like of shape (n_samples, ...), default=None
-        The rows that these are the posteriors of; for ``"neural"`` only, which needs them.
-    method : {"mixture", "neural"}, default="mixture"
-        The exact sum over the rows, or a trained critic.
+        The rows that these are the posteriors of, for a ``"neural"`` estimate from them.
+    method : {"mixture", "neural", "upper"}, default="mixture"
+        The exact sum over the rows; a trained critic; or an upper bound, from 20 rows on.
     n_draws : int, default=10_000
         Draws for ``"mixture"``, equally many from each posterior up to one. Time is that of
         ``n_draws`` times ``n_samples`` comparisons, a few seconds for 10,000 of each.
@@ -299,7 +314,7 @@ def latent_mutual_information(
     Warns
     -----
     SaturationWarning
-        If the value is next to :math:`\log N`: the latent variables tell the rows apart, and
+        With ``"mixture"``, if the value is next to :math:`\log N`: the latent variables tell the rows apart, and
         may hold far more than these rows can show.
 
     See Also
@@ -328,7 +343,7 @@ def latent_mutual_information(
     means, stds = read_posteriors(means, stds, fewest=2)
     if method == "neural":
         if X is None:
-            raise ValueError("X must be given for method='neural', which learns from its rows.")
+            X = np.concatenate([means, np.log(stds)], axis=1)
         check_same_length(means=means, X=X)
         rng = check_random_state(random_state)
         z = means + stds * rng.standard_normal(means.shape)
@@ -337,15 +352,17 @@ def latent_mutual_information(
     if X is not None or options:
         names = [*(["X"] if X is not None else []), *options]
         raise ValueError(
-            f"{names} are for method='neural'; method='mixture' needs the posteriors only. Leave "
+            f"{names} are for method='neural'; method={method!r} needs the posteriors only. Leave "
             "them out, or set method='neural'."
         )
+    if method == "upper":
+        return upper_information(means, stds, random_state)
     value, ceiling = mixture_information(means, stds, n_draws, random_state), math.log(len(means))
     if is_saturated(value, ceiling, within=SATURATED):
         warn(
             f"I = {value:.2f} nats is all that {len(means)} rows can show, log n = {ceiling:.2f}: "
             "the latent variables tell every row from the others. Use more rows, and compare "
-            "models by kl_to_prior and aggregate_posterior_kl.",
+            "models by method='upper' and kl_to_prior.",
             SaturationWarning,
         )
     return value
@@ -357,6 +374,32 @@ def latent_mutual_information(
 def mixture_information(means, stds, n_draws, random_state) -> float:
     """Mean of log q(z|x) / q(z) over draws from the posteriors, at most the logarithm of N."""
     return _mean_log_ratio(*_draw(means, stds, n_draws, random_state), means, stds)
+
+
+def upper_information(means: np.ndarray, stds: np.ndarray, random_state) -> float:
+    """Mean of log q(z|x) / r(z), with normal mixtures r that are fitted to other rows."""
+    if len(means) < 2 * FEWEST_FITTED:
+        raise ValueError(
+            f"method='upper' fits a density to the codes of half of the rows: n_samples="
+            f"{len(means)} is too few, use {2 * FEWEST_FITTED} or more."
+        )
+    rng = check_random_state(random_state)
+    center, scale = means.mean(axis=0), np.sqrt(means.var(axis=0) + (stds**2).mean(axis=0))
+    means, stds = (means - center) / scale, stds / scale
+    halves = np.array_split(rng.permutation(len(means)), 2)
+    ratios = []
+    for fitted, rows in (halves, halves[::-1]):
+        density = GaussianMixture(
+            int(np.clip(len(fitted) / ROWS_A_COMPONENT, 1, MOST_COMPONENTS)), random_state=rng
+        )
+        with warnings.catch_warnings():  # a density that could be better is one all the same
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = np.tile(fitted, DRAWS_TO_FIT)
+            density.fit(means[fitted] + stds[fitted] * rng.standard_normal(means[fitted].shape))
+        z = means[rows] + stds[rows] * rng.standard_normal(means[rows].shape)
+        own = normal_log_density(*(torch.from_numpy(part) for part in (z, means[rows], stds[rows])))
+        ratios.append(own.numpy() - density.score_samples(z))
+    return float(np.concatenate(ratios).mean())
 
 
 def sampled_information(codes: np.ndarray, z: np.ndarray, rows: np.ndarray) -> float:

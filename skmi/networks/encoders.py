@@ -44,7 +44,10 @@ class Layers(NamedTuple):
 
     def at(self, layer: str) -> Tensor:
         """A layer as rows of features: ``"global"``, the representation; ``"fc"``; ``"conv"``."""
-        return {"global": self.y, "fc": self.fc, "conv": self.conv}[layer].flatten(1)
+        layers = {"global": self.y, "fc": self.fc, "conv": self.conv}
+        if layer not in layers:
+            raise ValueError(f"feature_layer={layer!r} must be one of {list(layers)}.")
+        return layers[layer].flatten(1)
 
 
 class Encoder(nn.Module):

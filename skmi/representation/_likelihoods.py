@@ -10,6 +10,8 @@ __all__ = ["LIKELIHOODS"]
 
 #: Smallest variance of the noise, of data whose columns have variance 1.
 SMALLEST_VARIANCE = 1e-6
+#: Smallest probability of a pixel, either way, that a mean is taken for.
+SMALLEST_PROBABILITY = 1e-4
 #: Weight of a new batch in the variance of the noise.
 MOMENTUM = 0.05
 
@@ -28,6 +30,10 @@ class Bernoulli(nn.Module):
     def mean(self, output: Tensor) -> Tensor:
         """What the decoder expects."""
         return output.sigmoid()
+
+    def output_of(self, mean: Tensor) -> Tensor:
+        """The output of a decoder that expects this."""
+        return torch.logit(mean, eps=SMALLEST_PROBABILITY)
 
     def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
         """Data drawn around what the decoder expects."""
@@ -67,6 +73,10 @@ class Gaussian(nn.Module):
     def mean(self, output: Tensor) -> Tensor:
         """What the decoder expects."""
         return output
+
+    def output_of(self, mean: Tensor) -> Tensor:
+        """The output of a decoder that expects this."""
+        return mean
 
     def draw(self, output: Tensor, generator: torch.Generator) -> Tensor:
         """Data drawn around what the decoder expects."""

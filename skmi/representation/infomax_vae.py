@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from skmi.base import EVALUATION_ROWS, apply_in_batches, check_widths
 from skmi.bounds import BOUNDS, get_bound
 from skmi.critics import make_critic
-from skmi.evaluation import importance_weighted_log_likelihood
-from skmi.exceptions import warn
+from skmi.evaluation import active_units, importance_weighted_log_likelihood
+from skmi.exceptions import ConvergenceWarning, warn
 from skmi.networks import ENCODERS, Encoder, checked_copy
 from skmi.networks.vae import VAE_DECODERS, VAE_ENCODERS, make_vae_decoder, make_vae_encoder
 from skmi.representation._base import (
@@ -40,8 +40,10 @@ __all__ = ["InfoMaxVAETransformer"]
 DIVERGENCES = {"kl": "nwj"} | {name: name for name in BOUNDS if name not in ("a-dv", "smile")}
 #: Those of them that are bounds on mutual information, in nats.
 BOUNDS_ON_INFORMATION = ("kl", "nwj", "dv", "eta-dv", "infonce")
-#: Most rows that tell the variance of the noise after training.
-NOISE_ROWS = 2**14
+#: Most rows that tell the variance of the noise after training, and whether training failed.
+NOISE_ROWS, LOOK_ROWS = 2**14, 500
+#: How far, in nats per value of a row, rows may be rebuilt worse than by their mean.
+WORSE_THAN_MEAN = 0.1
 
 
 class InfoMaxVAETransformer(BaseRepresentation):
@@ -207,6 +209,9 @@ class InfoMaxVAETransformer(BaseRepresentation):
     directions in which codes vary, that of large eigenvalues of the covariance of their means, is
     then less than that of the active units.
 
+    After `fit` a ``ConvergenceWarning`` tells if rows are rebuilt worse than by the mean of the
+    data, or if no latent column is active.
+
     References
     ----------
     .. [1] A. L. Rezaabad and S. Vishwanath, "Learning representations by maximizing mutual
@@ -361,7 +366,35 @@ class InfoMaxVAETransformer(BaseRepresentation):
         self.objective_.to(self.device_)
         self.objective_.fit_noise(part.to(self.device_) for part in some.split(EVALUATION_ROWS))
         self.objective_.cpu()
+        if epochs is None:
+            self._warn_of_failure(some[:: math.ceil(len(some) / LOOK_ROWS)])
         return self
+
+    def _warn_of_failure(self, rows: Tensor) -> None:
+        """Complain of rows that are rebuilt worse than by their mean, and of silent codes."""
+        if (rows == rows[0]).all():
+            return
+        likelihood = self._networks["likelihood"]
+        rebuilt = self._terms_of(rows)["log_likelihood"]
+        output = likelihood.output_of(rows.mean(0)).expand_as(rows)
+        by_mean = likelihood.log_prob(output, rows).mean().item()
+        if not rebuilt >= by_mean - WORSE_THAN_MEAN * rows[0].numel():
+            warn(
+                "Rows are rebuilt worse than if each were taken for the mean of the data: their "
+                f"log-likelihood given their codes is {rebuilt:.4g} nats, and {by_mean:.4g} given "
+                "the mean. Training has diverged, or has hardly begun: lower learning_rate, or "
+                "raise max_epochs.",
+                ConvergenceWarning,
+            )
+        elif not active_units(self._posterior(rows)[0]):
+            remedies = "Raise max_epochs or learning_rate, lower beta, or "
+            remedies += "raise alpha." if self.alpha else "use InfoMaxVAETransformer."
+            warn(
+                f"None of the {self.n_components} latent columns is active (`active_units`): the "
+                "means of their posteriors hardly differ between rows, and what transform gives "
+                f"tells little of X. {remedies}",
+                ConvergenceWarning,
+            )
 
     @property
     def _n_draws(self) -> int:

@@ -419,8 +419,8 @@ def test_wrong_parameters():
         active_units(M0[:1])
     with pytest.raises(ValueError, match="'method' parameter"):
         latent_mutual_information(M0, S0, method="no such")
-    with pytest.raises(ValueError, match="X must be given for method='neural'"):
-        latent_mutual_information(M0, S0, method="neural")
+    with pytest.raises(ValueError, match="method='upper' fits .* 20 or more"):
+        latent_mutual_information(M0[:10], S0[:10], method="upper")
     with pytest.raises(ValueError, match=r"\['X', 'cv'\] are for method='neural'"):
         latent_mutual_information(M0, S0, M0, cv=2)
     with pytest.raises(ValueError, match="means and X must have the same number of rows"):

@@ -282,8 +282,13 @@ def test_saving_refuses_what_needs_pickle(data, tmp_path):
     with pytest.raises(TypeError, match=r"parameters.*joblib"):
         fitted.save(tmp_path / "critic.safetensors")
     MINEEstimator(**QUICK).fit(*data).save(tmp_path / "mine.safetensors")
-    with pytest.raises(ValueError, match="holds a MINEEstimator, not a EtaDVEstimator"):
+    with pytest.raises(ValueError, match="is of MINEEstimator, not of EtaDVEstimator"):
         EtaDVEstimator.load(tmp_path / "mine.safetensors")
+    (tmp_path / "text").write_text("no safetensors")
+    with pytest.raises(ValueError, match="not a safetensors file, or is damaged"):
+        MINEEstimator.load(tmp_path / "text")
+    with pytest.raises(FileNotFoundError, match=r"path=.*in a folder that does not exist"):
+        MINEEstimator(**QUICK).fit(*data).save(tmp_path / "nowhere" / "mine.safetensors")
 
 
 def test_a_model_from_a_gpu_loads_without_one(data):

@@ -25,7 +25,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from skmi.bounds import get_bound
 from skmi.critics import InnerProductCritic
 from skmi.evaluation import active_units, aggregate_posterior_kl, latent_mutual_information
-from skmi.exceptions import NonFiniteLossError
+from skmi.exceptions import ConvergenceWarning, NonFiniteLossError
 from skmi.networks.vae import PixelCNN, make_vae_decoder, make_vae_encoder
 from skmi.representation import (
     BetaVAETransformer,
@@ -33,6 +33,7 @@ from skmi.representation import (
     InfoVAETransformer,
     VAETransformer,
 )
+from skmi.representation._likelihoods import LIKELIHOODS
 from skmi.representation._objective import InformationCritic
 from skmi.representation._priors import maximum_mean_discrepancy
 from skmi.representation._vae_objective import CriticView, VAEObjective
@@ -324,7 +325,7 @@ def test_weights_that_leave_silent_columns_silent_are_warned_of(digits):
     with pytest.warns(UserWarning, match=r"alpha=5.0 is not above .* = 5:"):
         clone(FAMILY[0]).set_params(alpha=5.0, critic_noise=2.0).fit(digits[0][:100])
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", "alpha=")
         clone(FAMILY[0]).fit(digits[0][:100])
         clone(FAMILY[0]).set_params(alpha=0.5, critic_noise=0.0).fit(digits[0][:100])
 
@@ -658,6 +659,31 @@ def test_small_batches_are_warned_of():
 @pytest.mark.filterwarnings("error")
 def test_small_batches_do_no_harm_without_information():
     clone(FAMILY[1]).set_params(batch_size=8).fit(normal(40, 5))
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_rows_rebuilt_worse_than_by_their_mean_are_warned_of(digits, likelihood):
+    images, _ = digits
+    vae = VAETransformer(**QUICK, likelihood=likelihood)
+    vae.set_params(learning_rate=10, max_epochs=5)
+    with pytest.warns(ConvergenceWarning, match="worse than if each were taken for the mean"):
+        vae.fit(images[:300])
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_the_output_of_a_mean_is_its_inverse(likelihood):
+    likelihood, mean = LIKELIHOODS[likelihood](), torch.rand(3, 5).clamp(0.01, 0.99)
+    torch.testing.assert_close(likelihood.mean(likelihood.output_of(mean)), mean)
+
+
+def test_silent_codes_are_warned_of():
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    vae = BetaVAETransformer(**QUICK, beta=100).set_params(max_epochs=20, learning_rate=1e-2)
+    with pytest.warns(ConvergenceWarning, match="None of the 3 latent columns is active"):
+        vae.fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        vae.set_params(beta=0.1).fit(X)
 
 
 def test_exploding_critic():

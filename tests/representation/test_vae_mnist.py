@@ -38,7 +38,8 @@ def test_information_in_twenty_latent_variables():
     found = table("table", "convolutions", ["VAE", "beta-VAE", "InfoMax-VAE"])
     vae, beta, infomax = (found.loc[name] for name in ("VAE", "beta-VAE", "InfoMax-VAE"))
     assert infomax["AU"] == 20 and infomax["AU"] > vae["AU"] > beta["AU"]
-    assert infomax["MI, MINE"] > vae["MI, MINE"] > beta["MI, MINE"]
+    for information in ("MI, MINE", "MI, at most"):
+        assert infomax[information] > vae[information] > beta[information]
     assert infomax["log-likelihood"] > vae["log-likelihood"] - 2
 
 
