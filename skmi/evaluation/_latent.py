@@ -314,8 +314,8 @@ def latent_mutual_information(
     Warns
     -----
     SaturationWarning
-        With ``"mixture"``, if the value is next to :math:`\log N`: the latent variables tell the rows apart, and
-        may hold far more than these rows can show.
+        With ``"mixture"``, if the value is next to :math:`\log N`: the latent variables tell the
+        rows apart, and may hold far more than these rows can show.
 
     See Also
     --------

@@ -263,6 +263,45 @@ def test_information_by_a_critic():
     assert abs(shuffled) < 0.1, "rows of X belong to rows of the posteriors"
 
 
+def correlated(n_rows, noise=0.05, seed=0):
+    """Posteriors of one deviation and correlated normal means, and their information."""
+    rng = np.random.default_rng(seed)
+    mixing = rng.normal(size=(6, 6))
+    information = np.linalg.slogdet(np.eye(6) + mixing.T @ mixing / noise**2)[1] / 2
+    means = rng.normal(size=(n_rows, 6)) @ mixing
+    return means, np.full_like(means, noise), information
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_upper_bound_far_above_the_logarithm_of_the_rows(seed):
+    means, stds, information = correlated(2000, seed=seed)
+    assert information > 2 * np.log(2000)
+    value = latent_mutual_information(means, stds, method="upper", random_state=seed)
+    # 6 * 7 / 2 moments of 1,000 rows cost 0.01 nats; the mean of 2,000 ratios has an error of 0.05
+    assert value == pytest.approx(information, abs=0.25)
+    scale, shift = np.array([1e-3, 1.0, 1e3, 1.0, 1e6, 1e-6]), np.arange(6)
+    moved = latent_mutual_information(
+        scale * means + shift, scale * stds, method="upper", random_state=seed
+    )
+    assert moved == pytest.approx(value, abs=1e-3)
+    assert value < kl_to_prior(means, stds)
+
+
+def test_upper_bound_of_codes_that_are_not_normal():
+    # two clusters: log 2 nats, which one normal density would put far higher
+    means = 10.0 * np.repeat([[-1.0], [1.0]], 500, axis=0)
+    value = latent_mutual_information(means, np.ones_like(means), method="upper", random_state=0)
+    assert value == pytest.approx(np.log(2), abs=0.1)
+
+
+def test_information_by_a_critic_from_the_posteriors():
+    # X are images of the means, so that the information is the same
+    means, stds, X = line_of_images(800)
+    options = {"method": "neural", "estimator": KernelEtaDV(), "cv": 2, "random_state": 0}
+    value = latent_mutual_information(means, stds, **options)
+    assert value == pytest.approx(0.5 * np.log(5), abs=0.25)
+
+
 @pytest.mark.slow
 def test_information_by_the_default_critic():
     means, stds, X = line_of_images(1500)
@@ -419,7 +458,7 @@ def test_wrong_parameters():
         active_units(M0[:1])
     with pytest.raises(ValueError, match="'method' parameter"):
         latent_mutual_information(M0, S0, method="no such")
-    with pytest.raises(ValueError, match="method='upper' fits .* 20 or more"):
+    with pytest.raises(ValueError, match=r"method='upper' fits .* 20 or more"):
         latent_mutual_information(M0[:10], S0[:10], method="upper")
     with pytest.raises(ValueError, match=r"\['X', 'cv'\] are for method='neural'"):
         latent_mutual_information(M0, S0, M0, cv=2)
