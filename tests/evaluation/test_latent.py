@@ -296,7 +296,7 @@ def test_upper_bound_of_codes_that_are_not_normal():
 
 def test_information_by_a_critic_from_the_posteriors():
     # X are images of the means, so that the information is the same
-    means, stds, X = line_of_images(800)
+    means, stds, _X = line_of_images(800)
     options = {"method": "neural", "estimator": KernelEtaDV(), "cv": 2, "random_state": 0}
     value = latent_mutual_information(means, stds, **options)
     assert value == pytest.approx(0.5 * np.log(5), abs=0.25)

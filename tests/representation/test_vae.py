@@ -656,7 +656,7 @@ def test_small_batches_are_warned_of():
         clone(FAMILY[0]).fit(X[:9])
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error:batch_size")
 def test_small_batches_do_no_harm_without_information():
     clone(FAMILY[1]).set_params(batch_size=8).fit(normal(40, 5))
 
