@@ -670,7 +670,7 @@ def test_fewer_rows_than_a_batch():
         bottleneck(batch_size=4).fit(X, labels(X))
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error:batch_size")
 def test_small_batches_do_no_harm_without_a_critic():
     X = normal(12, 4)
     bottleneck(0.0, batch_size=4).fit(X, labels(X))

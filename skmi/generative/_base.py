@@ -59,6 +59,11 @@ def draw_latents(prior: str, shape: tuple[int, int], generator: torch.Generator)
     return 2 * values - 1 if prior == "uniform" else values
 
 
+def _has_batch_norm(module: nn.Module) -> bool:
+    kinds = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+    return any(isinstance(layer, kinds) for layer in module.modules())
+
+
 def _state(module: nn.Module) -> list[Tensor]:
     """Weights and buffers, without those that a module does not save."""
     kept, tensors = module.state_dict(), dict(module.named_parameters())
@@ -240,7 +245,8 @@ class AdversarialMixin:
         Warns
         -----
         UserWarning
-            If X is constant, or has fewer rows than ``batch_size``.
+            If X is constant, or has fewer rows than ``batch_size``; if a discriminator with batch
+            norm is to have a penalty.
         ConvergenceWarning
             If the discriminator tells generated rows from the data nearly always, or takes one
             for the other; if generated rows are far from all data; if the generator took few
@@ -250,6 +256,14 @@ class AdversarialMixin:
 
     def _prepare(self, X, y, *, reset: bool):
         (rows,) = super()._prepare(X, y, reset=reset)
+        given = getattr(self, "discriminator", None)
+        if not self._normed and isinstance(given, nn.Module) and _has_batch_norm(given):
+            warn(
+                "discriminator has batch norm, by which rows enter the scores of others, but "
+                f"gradient_penalty={self.gradient_penalty:g} is meant for scores of single rows. "
+                "Use another norm, such as nn.LayerNorm or nn.GroupNorm, or gradient_penalty=0.",
+                UserWarning,
+            )
         if len(rows) < self.batch_size:
             warn(
                 f"n_samples={len(rows)} is less than batch_size={self.batch_size}: all rows make "
