@@ -300,7 +300,8 @@ def test_penalty_of_a_discriminator_that_ignores_codes():
 def test_penalty_of_a_discriminator_with_batch_norm_is_warned_of():
     layers = nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1)
     gan = clone(GAN).set_params(discriminator=nn.Sequential(*layers))
-    with pytest.warns(UserWarning, match=r"discriminator has batch norm, .* gradient_penalty=0\.5 "):
+    match = r"discriminator has batch norm, .* gradient_penalty=0\.5 "
+    with pytest.warns(UserWarning, match=match):
         clone(gan).set_params(gradient_penalty=0.5).fit(normal(40, 4))
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "discriminator has batch norm")
