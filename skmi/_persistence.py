@@ -137,18 +137,25 @@ def decode(value, arrays):
     raise ValueError(f"Unknown kind {value['kind']!r}: was the file written by a newer skmi?")
 
 
+def _refuse_folder(path: str | Path) -> None:
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"path={str(path)!r} is a folder. Name a file in it.")
+
+
 def save(estimator, path: str | Path) -> None:
     """Write the parameters and the fitted attributes of an estimator."""
     check_is_fitted(estimator)
-    arrays: dict[str, torch.Tensor] = {}
-    header = {"skmi": __version__, **describe(estimator, arrays)}
+    _refuse_folder(path)
     if not Path(path).absolute().parent.is_dir():
         raise FileNotFoundError(f"path={str(path)!r} is in a folder that does not exist. Make it.")
+    arrays: dict[str, torch.Tensor] = {}
+    header = {"skmi": __version__, **describe(estimator, arrays)}
     save_file(arrays, path, metadata={"skmi": json.dumps(header)})
 
 
 def load(cls, path: str | Path):
     """Build an estimator of class `cls` from a file written by `save`."""
+    _refuse_folder(path)
     try:
         file = safe_open(path, framework="pt")
     except SafetensorError as error:

@@ -46,7 +46,7 @@ INFORMATION_BOUNDS = ("dv", "eta-dv", "infonce", "nwj")
 LOOSE = 0.1
 #: How far, in nats, the cross-entropy may be above that of guessing.
 WORSE_THAN_GUESSING = 1.0
-#: Part of the entropy of the classes below which a classifier hardly reads them in the codes.
+#: Part by which the cross-entropy of the classes is below that of their frequencies, at least.
 LITTLE = 0.02
 #: What the columns are of an encoder with Gaussian noise.
 POSTERIOR_COLUMNS = "the means of the codes, then what a softplus makes their deviations"
@@ -525,18 +525,18 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             chosen = rng.permutation(n_fresh * len(rows))[:COMPRESSION_DRAWS]
             fresh = codes[DENSITY_DRAWS:].reshape(-1, self.n_components)[chosen]
             information = sampled_information(codes[:DENSITY_DRAWS], fresh, chosen % len(rows))
-        return max(0.0, information)  # without rounding errors
+        return max(information, 0.0)
 
     def _warn_of_failure(self, rows: Tensor, classes: Tensor) -> None:
         """Complain of a classifier that is no good, or of a critic that misses much."""
-        failure = self._find_failure(rows, classes)
+        failure = None if (rows == rows[0]).all() else self._find_failure(rows, classes)
         if failure:
             warn(failure, ConvergenceWarning)
 
     def _find_failure(self, rows: Tensor, classes: Tensor) -> str | None:
         information, cross_entropy = self._read_codes(rows, classes)
-        guessing, known = math.log(len(self.classes_)), entropy(np.bincount(classes))
-        relevance = known - cross_entropy
+        guessing = math.log(len(self.classes_))
+        relevance = entropy(np.bincount(classes)) - cross_entropy
         if not cross_entropy <= guessing + WORSE_THAN_GUESSING:
             return (
                 f"Training has diverged: the cross-entropy of the classes is {cross_entropy:.3g} "
@@ -546,11 +546,17 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         missed = information is not None and self._find_missed(information, relevance)
         if missed:
             return missed
-        if relevance < LITTLE * known:
+        with np.errstate(divide="ignore"):  # of classes that were yet to come
+            by_frequencies = -np.log(self.class_prior_)[classes].mean()
+        if by_frequencies - cross_entropy < LITTLE * by_frequencies:
+            probabilities = self._probabilities(rows)[np.arange(len(rows)), classes]
+            cross_entropy = -np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)).mean()
+        if by_frequencies - cross_entropy < LITTLE * by_frequencies:
             return (
-                f"The classifier reads {max(0.0, relevance):.2g} of the {known:.3g} nats of the "
-                "classes in the codes: it does hardly better than to guess. Lower beta, or raise "
-                "max_epochs or learning_rate."
+                f"The codes hardly help to tell the classes: the cross-entropy is "
+                f"{cross_entropy:.3g} nats by predict_proba, and {by_frequencies:.3g} by the "
+                "frequencies of the classes alone. Lower beta, or raise max_epochs or "
+                "learning_rate."
             )
         return None
 
@@ -620,7 +626,9 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
         -------
         ndarray of float32 of shape (n_samples, n_classes)
         """
-        rows = self.encoder_rows(X)
+        return self._probabilities(self.encoder_rows(X))
+
+    def _probabilities(self, rows: Tensor) -> np.ndarray:
         model = self.objective_.model
         generator = torch.Generator().manual_seed(0)
         noises = [model["encoder"].noise(rows[:1], generator) for _ in range(self.n_draws)]

@@ -711,9 +711,20 @@ def test_a_classifier_that_reads_nothing_is_warned_of(options):
     X = normal(400, 4)
     y = labels(X) if options["beta"] else labels(normal(400, 4, seed=1))
     options |= {"bound": "vib", "max_epochs": 20}
-    with pytest.warns(ConvergenceWarning, match=r"of the 0\.6\d+ nats .* hardly better"):
+    with pytest.warns(ConvergenceWarning, match=r"hardly help .*, and 0\.69\d* by the frequencies"):
         fitted = bottleneck(**options).fit(X, y)
     assert fitted.compression_ >= 0
+
+
+def test_rows_of_one_class_or_all_alike_are_no_failure():
+    X = normal(200, 4)
+    y = labels(X)
+    fitted = bottleneck(bound="vib", max_epochs=40, warm_start=True, learning_rate=1e-2).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        fitted.fit(X[y == 0], y[y == 0])
+        with pytest.warns(UserWarning, match="X is constant"):
+            bottleneck(bound="vib").fit(np.ones((40, 3)), np.arange(40) % 2)
 
 
 def test_a_short_fit_on_unequal_classes_has_not_diverged():

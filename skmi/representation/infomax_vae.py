@@ -382,17 +382,19 @@ class InfoMaxVAETransformer(BaseRepresentation):
             warn(
                 "Rows are rebuilt worse than if each were taken for the mean of the data: their "
                 f"log-likelihood given their codes is {rebuilt:.4g} nats, and {by_mean:.4g} given "
-                "the mean. Training has diverged, or has hardly begun: lower learning_rate, or "
-                "raise max_epochs.",
+                "the mean. Training has hardly begun, or it has diverged: raise max_epochs if it "
+                "was short, or else lower learning_rate.",
                 ConvergenceWarning,
             )
         elif not active_units(self._posterior(rows)[0]):
-            remedies = "Raise max_epochs or learning_rate, lower beta, or "
-            remedies += "raise alpha." if self.alpha else "use InfoMaxVAETransformer."
+            own = self.get_params(deep=False)
+            remedies = ["raise max_epochs or learning_rate"]
+            remedies += ["lower beta"] * (own.get("beta", 0) > 0)
+            remedies.append("raise alpha" if "alpha" in own else "use InfoMaxVAETransformer")
             warn(
                 f"None of the {self.n_components} latent columns is active (`active_units`): the "
                 "means of their posteriors hardly differ between rows, and what transform gives "
-                f"tells little of X. {remedies}",
+                f"tells little of X: {', or '.join(remedies)}.",
                 ConvergenceWarning,
             )
 

@@ -126,16 +126,20 @@ def speed():
         "dense (512, 512)": {"encoder": "mlp", "decoder": "mlp"},
         "convolutions, width 28": {"encoder_width": 28},
     }.items():
-        pipes, times = {}, {name: [] for name in THEIRS + OURS}
+        pipes, processes, times = {}, [], {name: [] for name in THEIRS + OURS}
         for name in times:
             pipes[name], end = spawn.Pipe()
-            spawn.Process(target=worker, args=(end, name, nets), daemon=True).start()
+            processes.append(spawn.Process(target=worker, args=(end, name, nets), daemon=True))
+            processes[-1].start()
+            end.close()  # so that the end of a worker ends the pipe
         for _ in range(N_PAIRS):
             for name, pipe in pipes.items():
                 pipe.send(True)
                 times[name].append(pipe.recv())
         for pipe in pipes.values():
             pipe.send(False)
+        for process in processes:
+            process.join()
         for ours in OURS:
             print(f"{title}, {ours}: {statistics.median(times[ours]):.1f} ms a step", flush=True)
             for theirs in THEIRS:

@@ -287,6 +287,19 @@ def test_upper_bound_far_above_the_logarithm_of_the_rows(seed):
     assert value < kl_to_prior(means, stds)
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "n_columns", "std"), [(20, 2, 0.5), (400, 20, 0.3), (400, 20, 1)]
+)
+def test_upper_bound_is_hardly_above_that_of_the_prior(n_rows, n_columns, std):
+    # codes that are together as the prior: no other density is closer
+    means = np.sqrt(1 - std**2) * np.random.default_rng(0).normal(size=(n_rows, n_columns))
+    stds = np.full_like(means, std)
+    value = latent_mutual_information(means, stds, method="upper", random_state=0)
+    information = -n_columns * np.log(std)
+    assert value < kl_to_prior(means, stds) + 0.7
+    assert value == pytest.approx(information, abs=0.2 + 4 * np.sqrt(n_columns / n_rows))
+
+
 def test_upper_bound_of_codes_that_are_not_normal():
     # two clusters: log 2 nats, which one normal density would put far higher
     means = 10.0 * np.repeat([[-1.0], [1.0]], 500, axis=0)
@@ -460,6 +473,8 @@ def test_wrong_parameters():
         latent_mutual_information(M0, S0, method="no such")
     with pytest.raises(ValueError, match=r"method='upper' fits .* 20 or more"):
         latent_mutual_information(M0[:10], S0[:10], method="upper")
+    with pytest.raises(ValueError, match=r"\['X'\] are for method='neural'; method='upper'"):
+        latent_mutual_information(M0, S0, M0, method="upper")
     with pytest.raises(ValueError, match=r"\['X', 'cv'\] are for method='neural'"):
         latent_mutual_information(M0, S0, M0, cv=2)
     with pytest.raises(ValueError, match="means and X must have the same number of rows"):

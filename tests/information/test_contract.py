@@ -287,6 +287,8 @@ def test_saving_refuses_what_needs_pickle(data, tmp_path):
     (tmp_path / "text").write_text("no safetensors")
     with pytest.raises(ValueError, match="not a safetensors file, or is damaged"):
         MINEEstimator.load(tmp_path / "text")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        MINEEstimator.load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"path=.*in a folder that does not exist"):
         MINEEstimator(**QUICK).fit(*data).save(tmp_path / "nowhere" / "mine.safetensors")
 

@@ -672,7 +672,8 @@ def test_rows_rebuilt_worse_than_by_their_mean_are_warned_of(digits, likelihood)
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 def test_the_output_of_a_mean_is_its_inverse(likelihood):
-    likelihood, mean = LIKELIHOODS[likelihood](), torch.rand(3, 5).clamp(0.01, 0.99)
+    mean = torch.from_numpy(np.random.default_rng(0).uniform(0.01, 0.99, size=(3, 5)))
+    likelihood = LIKELIHOODS[likelihood]()
     torch.testing.assert_close(likelihood.mean(likelihood.output_of(mean)), mean)
 
 
@@ -684,6 +685,12 @@ def test_silent_codes_are_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         vae.set_params(beta=0.1).fit(X)
+
+
+def test_an_unknown_layer_after_fitting_is_named(digits):
+    vae = clone(FAMILY[1]).fit(digits[0][:50]).set_params(feature_layer="last")
+    with pytest.raises(ValueError, match=r"feature_layer='last' must be one of \['global'"):
+        vae.transform(digits[0][:50])
 
 
 def test_exploding_critic():
