@@ -249,10 +249,8 @@ class BaseRowModel(BaseNeuralEstimator):
             self._built_with = self._fixed_parameters()
             self._training_state, self.history_ = None, []
         tensor, indices, held_out = self._scale(rows), torch.arange(len(rows)), None
-        if go_on and np.any(self._constant):  # what was constant at first may vary now
-            farthest = tensor.abs().amax(0).numpy() * self.scale_
-            kept = is_constant(self.location_, farthest, rows.dtype)
-            self._constant = np.logical_and(self._constant, kept)
+        if go_on and np.any(self._constant):
+            self._update_constant(tensor.abs().amax(0).numpy() * self.scale_, rows.dtype)
         n_stop = 0 if epochs is not None else self._count_stop_rows(len(rows))
         if epochs is None and self.patience is not None and not n_stop:
             warn(
@@ -294,6 +292,11 @@ class BaseRowModel(BaseNeuralEstimator):
                 ConvergenceWarning,
             )
         return self
+
+    def _update_constant(self, farthest: np.ndarray, dtype) -> None:
+        """See which columns, constant at first, vary now: those farther from their location."""
+        kept = is_constant(self.location_, farthest, dtype)
+        self._constant = np.logical_and(self._constant, kept)
 
     def _count_stop_rows(self, n_rows: int) -> int:
         """How many rows of so many `fit` holds out to tell when to stop."""

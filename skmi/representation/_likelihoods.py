@@ -6,7 +6,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from skmi._normal import normal_log_density
 
-__all__ = ["LIKELIHOODS"]
+__all__ = ["Bernoulli", "Gaussian"]
 
 #: Smallest variance of the noise, of data whose columns have variance 1.
 SMALLEST_VARIANCE = 1e-6
@@ -45,10 +45,16 @@ class Gaussian(nn.Module):
 
     The variance that is most likely given a batch is its mean squared error: training uses it,
     and a moving average stands for it in validation. `fit_noise` sets it once training is over.
+
+    Parameters
+    ----------
+    varies : Tensor of bool, optional
+        Which values of a flat row vary. The others have no noise and no density, and are left out.
     """
 
-    def __init__(self):
+    def __init__(self, varies: Tensor | None = None):
         super().__init__()
+        self.register_buffer("varies", varies, persistent=False)
         self.register_buffer("variance", torch.ones(()))
         self.register_buffer("n_batches", torch.zeros(()))
 
@@ -59,7 +65,7 @@ class Gaussian(nn.Module):
             variance = self._error(output, x)
             self.n_batches += 1
             self.variance.lerp_(variance.detach(), (1 / self.n_batches).clamp(min=MOMENTUM))
-        return normal_log_density(x.flatten(1), output.flatten(1), variance.sqrt())
+        return normal_log_density(self._select(x), self._select(output), variance.sqrt())
 
     def fit_noise(self, outputs_and_rows) -> None:
         """Set the variance to the mean squared error over batches of decoded and true rows."""
@@ -68,7 +74,10 @@ class Gaussian(nn.Module):
         self.variance.copy_(sum(errors) / sum(n_rows))
 
     def _error(self, output: Tensor, x: Tensor) -> Tensor:
-        return (output - x).square().mean().clamp(min=SMALLEST_VARIANCE)
+        return self._select(output - x).square().mean().clamp(min=SMALLEST_VARIANCE)
+
+    def _select(self, values: Tensor) -> Tensor:
+        return values.flatten(1) if self.varies is None else values.flatten(1)[:, self.varies]
 
     def mean(self, output: Tensor) -> Tensor:
         """What the decoder expects."""
@@ -82,7 +91,3 @@ class Gaussian(nn.Module):
         """Data drawn around what the decoder expects."""
         noise = torch.randn(output.shape, generator=generator, device=output.device)
         return output + self.variance.sqrt() * noise
-
-
-#: Likelihoods by name: modules with ``log_prob(output, x)``, ``mean`` and ``draw``.
-LIKELIHOODS = {"bernoulli": Bernoulli, "gaussian": Gaussian}

@@ -24,7 +24,7 @@ from skmi.representation._base import (
     POSTERIOR_COLUMNS,
     BaseRepresentation,
 )
-from skmi.representation._likelihoods import LIKELIHOODS
+from skmi.representation._likelihoods import Bernoulli, Gaussian
 from skmi.representation._objective import InformationCritic, warn_of_small_batches
 from skmi.representation._vae_objective import (
     CriticView,
@@ -42,6 +42,8 @@ DIVERGENCES = {"kl": "nwj"} | {name: name for name in BOUNDS if name not in ("a-
 BOUNDS_ON_INFORMATION = ("kl", "nwj", "dv", "eta-dv", "infonce")
 #: Most rows that tell the variance of the noise after training, and whether training failed.
 NOISE_ROWS, LOOK_ROWS = 2**14, 500
+#: Largest byte of images that are suspiciously dark.
+DARK = 64
 #: How far, in nats per value of a row, rows may be rebuilt worse than by their mean.
 WORSE_THAN_MEAN = 0.1
 
@@ -235,7 +237,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
         "beta": [Interval(Real, 0, None, closed="left")],
         "divergence": [StrOptions(set(DIVERGENCES))],
         "mmd": [Interval(Real, 0, None, closed="left")],
-        "likelihood": [StrOptions({"auto", *LIKELIHOODS})],
+        "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"})],
         "encoder": [StrOptions({"auto", *VAE_ENCODERS, *ENCODERS}), nn.Module],
         "decoder": [StrOptions({"auto", *VAE_DECODERS}), nn.Module],
         "hidden_layer_sizes": ["array-like"],
@@ -353,9 +355,9 @@ class InfoMaxVAETransformer(BaseRepresentation):
         if not self.alpha:
             return super()._advice
         return (
-            "The critic's scores may have exploded: lower alpha or critic_learning_rate, or choose "
-            "divergence='jsd', whose gradients are bounded (with twice the alpha: it is half as "
-            "large where codes tell little)."
+            "The critic's scores may have exploded: lower alpha, learning_rate or "
+            "critic_learning_rate, or choose divergence='jsd', whose gradients are bounded (with "
+            "twice the alpha: it is half as large where codes tell little)."
         )
 
     def _train(self, rows, *, go_on, epochs):
@@ -390,7 +392,11 @@ class InfoMaxVAETransformer(BaseRepresentation):
             own = self.get_params(deep=False)
             remedies = ["raise max_epochs or learning_rate"]
             remedies += ["lower beta"] * (own.get("beta", 0) > 0)
-            remedies.append("raise alpha" if "alpha" in own else "use InfoMaxVAETransformer")
+            remedies.append(
+                "raise alpha or critic_learning_rate"
+                if "alpha" in own
+                else "use InfoMaxVAETransformer"
+            )
             warn(
                 f"None of the {self.n_components} latent columns is active (`active_units`): the "
                 "means of their posteriors hardly differ between rows, and what transform gives "
@@ -417,7 +423,7 @@ class InfoMaxVAETransformer(BaseRepresentation):
             {
                 "encoder": self._make_encoder(shape),
                 "decoder": self._make_decoder(shape),
-                "likelihood": LIKELIHOODS[self.likelihood_](),
+                "likelihood": self._make_likelihood(shape),
             }
         )
         critic = view = None
@@ -443,6 +449,21 @@ class InfoMaxVAETransformer(BaseRepresentation):
             view=view,
             n_draws=self._n_draws,
         )
+
+    def _make_likelihood(self, shape):
+        if self.likelihood_ == "bernoulli":
+            return Bernoulli()
+        return Gaussian(self._find_varying(shape))
+
+    def _find_varying(self, shape) -> Tensor | None:
+        """Which values of flat rows vary; None if all or none do."""
+        varies = np.logical_not(np.broadcast_to(self._constant, shape)).ravel()
+        return None if varies.all() or not varies.any() else torch.from_numpy(varies)
+
+    def _update_constant(self, farthest, dtype):
+        super()._update_constant(farthest, dtype)
+        if self.likelihood_ == "gaussian":
+            self._networks["likelihood"].varies = self._find_varying(self.row_shape_)
 
     def _make_encoder(self, shape):
         def make():
@@ -488,8 +509,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
                 warn(
                     f"X holds images of whole numbers up to {rows.max():g}, which are taken as "
                     "measurements with Gaussian noise. If they are grey values, divide them by the "
-                    "largest that a pixel can have, or pass bytes as dtype uint8; else say "
-                    "likelihood='gaussian'.",
+                    "largest that a pixel can have, or pass bytes up to 255 as dtype uint8; else "
+                    "say likelihood='gaussian'.",
                     UserWarning,
                 )
         if self.likelihood_ == "gaussian":
@@ -497,6 +518,12 @@ class InfoMaxVAETransformer(BaseRepresentation):
             return
         n_channels = (rows.shape[1], *[1] * (rows.ndim - 2))
         scale = 255.0 if rows.dtype == np.uint8 and rows.max() > 1 else 1.0
+        if scale > 1 and rows.max() <= DARK:
+            warn(
+                f"X is of dtype uint8 with values up to {rows.max()}, and is divided by 255: so "
+                "all pixels are dark. If the largest possible value is another, divide X by it.",
+                UserWarning,
+            )
         self._keep_scale(np.zeros(n_channels), np.full(n_channels, scale), rows.dtype)
         if rows.min() == rows.max():
             warn("X is constant: it carries no information (0 nats).", UserWarning)
@@ -510,10 +537,10 @@ class InfoMaxVAETransformer(BaseRepresentation):
         low, high, largest = float(rows.min()), float(rows.max()), float(self.scale_.flat[0])
         if low < 0 or high > largest:
             raise ValueError(
-                f"X has values from {low:.4g} to {high:.4g}, but likelihood='bernoulli' "
+                f"X has values from {low:.9g} to {high:.9g}, but likelihood='bernoulli' "
                 f"takes values from 0 to {largest:g}"
                 + (" here, as in fit. " if largest > 1 else ". ")
-                + "Scale X (divide images by 255, use MinMaxScaler for columns), or use "
+                + "Scale X (divide images by 255, use MinMaxScaler(clip=True) for columns), or use "
                 "likelihood='gaussian'."
             )
         if largest > 1 >= high > 0 and rows.dtype != np.uint8:
@@ -673,7 +700,8 @@ class InfoMaxVAETransformer(BaseRepresentation):
         Returns
         -------
         float
-            In nats per row; higher is better. It can rank all settings, weights included.
+            In nats per row; higher is better. It can rank all settings, weights included, as far
+            as the draws go: where posteriors are narrow, raise ``n_importance_samples``.
         """
         return float(self.score_samples(X).mean(dtype=np.float64))
 

@@ -32,8 +32,8 @@ from skmi.representation import (
     InfoMaxVAETransformer,
     InfoVAETransformer,
     VAETransformer,
+    _likelihoods,
 )
-from skmi.representation._likelihoods import LIKELIHOODS
 from skmi.representation._objective import InformationCritic
 from skmi.representation._priors import maximum_mean_discrepancy
 from skmi.representation._vae_objective import CriticView, VAEObjective
@@ -670,10 +670,10 @@ def test_rows_rebuilt_worse_than_by_their_mean_are_warned_of(digits, likelihood)
         vae.fit(images[:300])
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("likelihood", ["Bernoulli", "Gaussian"])
 def test_the_output_of_a_mean_is_its_inverse(likelihood):
     mean = torch.from_numpy(np.random.default_rng(0).uniform(0.01, 0.99, size=(3, 5)))
-    likelihood = LIKELIHOODS[likelihood]()
+    likelihood = getattr(_likelihoods, likelihood)()
     torch.testing.assert_close(likelihood.mean(likelihood.output_of(mean)), mean)
 
 
@@ -687,6 +687,32 @@ def test_silent_codes_are_warned_of():
         vae.set_params(beta=0.1).fit(X)
 
 
+def test_constant_columns_have_no_part_in_the_likelihood(tmp_path):
+    mixed = normal(400, 2) @ normal(2, 5, seed=1) + 0.3 * normal(400, 5, seed=2)
+    X = np.hstack([mixed, np.full((400, 20), 7.0)])
+    options = {"random_state": 0, "max_epochs": 40, "hidden_layer_sizes": (32,)}
+    vae = VAETransformer(3, learning_rate=1e-2, **options).fit(X)
+    noise = (vae.sample(500, 0, noise=True) - vae.sample(500, 0))[:, :5] / mixed.std(0)
+    rest = (vae.reconstruct(X) - X)[:, :5] / mixed.std(0)
+    assert noise.std() > rest.std() > 0.05  # the error of draws, not of means
+    # as high as a model of the columns that vary can be, not a density at constants more
+    assert vae.score(X) < PCA(2).fit(mixed).score(mixed) + 0.5
+    vae.save(tmp_path / "vae")
+    np.testing.assert_array_equal(VAETransformer.load(tmp_path / "vae").score(X), vae.score(X))
+    X[:, 5:] += normal(400, 20)  # they vary now
+    vae.set_params(warm_start=True).fit(X)
+    assert vae.objective_.model["likelihood"].varies is None
+
+
+def test_dark_bytes_are_warned_of(digits):
+    images = (16 * digits[0][:50]).astype(np.uint8)
+    with pytest.warns(UserWarning, match="uint8 with values up to 16, and is divided by 255"):
+        clone(FAMILY[1]).fit(images)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "X is of dtype uint8")
+        clone(FAMILY[1]).fit(15 * images)
+
+
 def test_an_unknown_layer_after_fitting_is_named(digits):
     vae = clone(FAMILY[1]).fit(digits[0][:50]).set_params(feature_layer="last")
     with pytest.raises(ValueError, match=r"feature_layer='last' must be one of \['global'"):
@@ -695,7 +721,9 @@ def test_an_unknown_layer_after_fitting_is_named(digits):
 
 def test_exploding_critic():
     vae = clone(FAMILY[0]).set_params(critic_learning_rate=1e6, max_epochs=20)
-    with pytest.raises(NonFiniteLossError, match="lower alpha or critic_learning_rate"):
+    with pytest.raises(
+        NonFiniteLossError, match="lower alpha, learning_rate or critic_learning_rate"
+    ):
         vae.fit(normal(200, 5))
     assert not hasattr(vae, "objective_")
 
