@@ -260,8 +260,8 @@ class BaseNeuralEstimator(CallbackSupportMixin, BaseEstimator):
         TypeError
             If a parameter cannot be written as JSON, such as a critic that was given as a
             torch module. Use joblib for such an estimator.
-        FileNotFoundError
-            If there is no such folder.
+        FileNotFoundError, IsADirectoryError
+            If there is no such folder, or the path is one.
         """
         _persistence.save(self, path)
 
@@ -282,7 +282,7 @@ class BaseNeuralEstimator(CallbackSupportMixin, BaseEstimator):
         ------
         ValueError
             If `save` did not write the file, or wrote an estimator of another class to it.
-        FileNotFoundError
-            If there is no such file.
+        FileNotFoundError, IsADirectoryError
+            If there is no such file, or the path is a folder.
         """
         return _persistence.load(cls, path)

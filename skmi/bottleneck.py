@@ -548,10 +548,11 @@ class InformationBottleneckClassifier(ClassifierMixin, BaseRepresentation):
             return missed
         with np.errstate(divide="ignore"):  # of classes that were yet to come
             by_frequencies = -np.log(self.class_prior_)[classes].mean()
-        if by_frequencies - cross_entropy < LITTLE * by_frequencies:
+        enough = (1 - LITTLE) * by_frequencies
+        if 0 < enough < cross_entropy:  # by single draws: by the mean over draws it may be lower
             probabilities = self._probabilities(rows)[np.arange(len(rows)), classes]
             cross_entropy = -np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)).mean()
-        if by_frequencies - cross_entropy < LITTLE * by_frequencies:
+        if 0 < enough < cross_entropy:
             return (
                 f"The codes hardly help to tell the classes: the cross-entropy is "
                 f"{cross_entropy:.3g} nats by predict_proba, and {by_frequencies:.3g} by the "

@@ -16,7 +16,7 @@ from skmi.base import apply_in_batches, check_widths
 from skmi.bounds import get_bound, jsd
 from skmi.critics import as_critic, make_critic
 from skmi.exceptions import ConvergenceWarning, NonFiniteLossError, warn
-from skmi.networks import checked_copy
+from skmi.networks import batch_norms, checked_copy
 from skmi.networks.gan import ConvolutionalScore, dense_score, make_generator
 from skmi.representation._objective import (
     InformationCritic,
@@ -57,11 +57,6 @@ def draw_latents(prior: str, shape: tuple[int, int], generator: torch.Generator)
     """Latent rows: standard normal, or uniform from -1 to 1."""
     values = PRIORS[prior](shape, generator)
     return 2 * values - 1 if prior == "uniform" else values
-
-
-def _has_batch_norm(module: nn.Module) -> bool:
-    kinds = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
-    return any(isinstance(layer, kinds) for layer in module.modules())
 
 
 def _state(module: nn.Module) -> list[Tensor]:
@@ -257,7 +252,7 @@ class AdversarialMixin:
     def _prepare(self, X, y, *, reset: bool):
         (rows,) = super()._prepare(X, y, reset=reset)
         given = getattr(self, "discriminator", None)
-        if not self._normed and isinstance(given, nn.Module) and _has_batch_norm(given):
+        if not self._normed and isinstance(given, nn.Module) and batch_norms(given):
             warn(
                 "discriminator has batch norm, by which rows enter the scores of others, but "
                 f"gradient_penalty={self.gradient_penalty:g} is meant for scores of single rows. "

@@ -3,7 +3,7 @@
 from skmi.networks.decoders import make_decoder
 from skmi.networks.encoders import ENCODERS, Encoder, Layers, make_encoder
 from skmi.networks.mlp import ACTIVATIONS, mlp
-from skmi.networks.trial import checked_copy, evaluating, trial_output
+from skmi.networks.trial import batch_norms, checked_copy, evaluating, trial_output
 from skmi.networks.views import VIEW_ENCODERS, RealNVP, ResidualMLP, make_view_encoder
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Layers",
     "RealNVP",
     "ResidualMLP",
+    "batch_norms",
     "checked_copy",
     "evaluating",
     "make_decoder",

@@ -1,4 +1,4 @@
-"""Modules tried out before any training: a wrong shape is told at once, and of which argument."""
+"""What can be told of modules before any training, such as a wrong shape, and of which argument."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-__all__ = ["checked_copy", "evaluating", "trial_output"]
+__all__ = ["batch_norms", "checked_copy", "evaluating", "trial_output"]
 
 
 @contextmanager
@@ -54,6 +54,11 @@ def trial_output(module: nn.Module, *shapes: Sequence[int], name: str = "encoder
     except Exception as error:
         rows = " and ".join(str(tuple(shape)) for shape in shapes)
         raise ValueError(f"{name} does not take rows of shape {rows}: {error}") from error
+
+
+def batch_norms(module: nn.Module) -> list[nn.Module]:
+    """The layers of batch norm in a module."""
+    return [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
 
 def checked_copy(

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from skmi.bounds import Bound, get_bound, split_matrix
 from skmi.critics import CRITICS, as_critic, make_critic
-from skmi.networks import Layers, checked_copy, trial_output
+from skmi.networks import Layers, batch_norms, checked_copy, trial_output
 from skmi.representation._base import (
     COMPUTE_CONSTRAINTS,
     PRIOR_CONSTRAINTS,
@@ -572,7 +572,7 @@ def _coordinate_error(logits, sizes, places) -> Tensor:
 @contextmanager
 def statistics_kept(network: nn.Module):
     """Have batch norm leave its running statistics alone: they are those of whole images."""
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    norms = batch_norms(network)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
